@@ -1,0 +1,1 @@
+"""The networks: a folder a family, each with net, train, sample and card."""

@@ -1,0 +1,1 @@
+"""Understands a request, plans it and answers it."""

@@ -1,0 +1,1 @@
+"""All that lasts: tables, run and step transitions, assets, blobs, vectors, events."""

@@ -1,0 +1,1 @@
+"""What a plan can call: a folder a tool, each with a light `spec.py` and a heavy `run.py`."""

@@ -1,0 +1,232 @@
+"""What a tool is: its arguments, what it makes, and the workshop it works in.
+
+This module is light: no network library is imported here, so the API and the planner can read every spec.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Kind = Literal["image", "video", "audio", "music", "text"]
+KINDS: tuple[Kind, ...] = ("image", "video", "audio", "music", "text")
+SEED_BITS = 31
+
+# "$s1": all that step s1 made; "$s1[0]": its first; "@asset_01J…": an asset of the library.
+REFERENCE = r"^(\$s[0-9]{1,3}(\[[0-9]{1,3}\])?|@asset_[0-9A-HJKMNP-TV-Z]{26})$"
+
+
+class ToolError(Exception):
+    """A tool could not do what it was asked; the subclass says who can mend it."""
+
+
+class InvalidInput(ToolError):
+    """The arguments or inputs do not fit; the planner or the user can mend them."""
+
+
+class TryLater(ToolError):
+    """Something outside was not there just now; the worker tries again with back-off."""
+
+
+class ToolFailed(ToolError):
+    """It cannot be done, and trying again would not help."""
+
+
+class Cancelled(ToolError):
+    """The run was cancelled; raised by `Workshop.progress` and let through by every tool."""
+
+
+@dataclass(frozen=True)
+class Takes:
+    """Marks an argument that refers to assets, with the kinds that fit."""
+
+    kinds: tuple[Kind, ...]
+
+
+ImageRef = Annotated[str, StringConstraints(pattern=REFERENCE), Takes(("image",))]
+AudioRef = Annotated[str, StringConstraints(pattern=REFERENCE), Takes(("audio", "music"))]
+AnyRef = Annotated[str, StringConstraints(pattern=REFERENCE), Takes(KINDS)]
+
+
+class ToolArgs(BaseModel):
+    """Base of all arguments: frozen, and unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Made:
+    """One thing that a tool made.
+
+    Attributes:
+        kind: what it is.
+        media_type: for example "image/png".
+        content: the bytes as they are stored; the recipe is already inside where the format allows it.
+        caption: what it shows, in words; it is what search finds.
+        args: the arguments that make exactly this one thing again, references written as "sha256:…".
+        seed: the seed that made it, if any.
+        tags: single words for filters.
+        parents: ids of the assets it was made from.
+        width, height: pixels. seconds: length of what plays.
+        models: families whose weights made it; their hash goes into the recipe.
+        latents: (…) float32, where it lies in its generator's latent space.
+    """
+
+    kind: Kind
+    media_type: str
+    content: bytes
+    caption: str
+    args: dict[str, Any]
+    seed: int | None = None
+    tags: tuple[str, ...] = ()
+    parents: tuple[str, ...] = ()
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    models: tuple[str, ...] = ()
+    latents: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Found:
+    """An asset of the library that a step found; it becomes a result of the step without being made anew."""
+
+    asset_id: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Input:
+    """An asset that a tool was given.
+
+    Attributes:
+        latents: float32 array of its generator's latent space, or None (an upload, say).
+    """
+
+    asset_id: str
+    kind: Kind
+    media_type: str
+    sha256: str
+    content: bytes
+    caption: str
+    latents: np.ndarray | None = None
+
+
+class Workshop(Protocol):
+    """What a tool gets besides its arguments: the only way out of it to the rest of the studio."""
+
+    def progress(self, fraction: float, preview: bytes | None = None) -> None:
+        """Say how far the work is, from 0 to 1, with a small PNG to look at if there is one.
+
+        Raises:
+            Cancelled: the run was cancelled; let it through.
+        """
+
+    def inputs(self, references: str | Sequence[str]) -> list[Input]:
+        """Open the assets behind already resolved references ("@asset_…"), in order.
+
+        Raises:
+            InvalidInput: one of them does not exist.
+        """
+
+    def model(self, family: str) -> Any:
+        """Give the loaded model of a family; it stays loaded for the next step."""
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Give the unit vectors of texts, (N, D) float32, in the space that search uses."""
+
+    def search(
+        self, *, query: str | None, like: str | None, kind: str | None, tags: Sequence[str], limit: int
+    ) -> list[Found]:
+        """Find assets of the run's owner by meaning."""
+
+    def write(self, prompt: str, *, about: Sequence[str], max_words: int, seed: int) -> str:
+        """Let the language model write, and stream what it writes to whoever follows the run."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One step as a runner sees it: its checked arguments (seed filled in) and its own workshop."""
+
+    args: Any
+    workshop: Workshop
+
+
+Results = list[Made] | list[Found]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A request that this tool answers, and the step that answers it (arguments only)."""
+
+    say: str
+    args: dict[str, Any]
+
+
+def _no_batch(_: Any) -> str | None:
+    return None
+
+
+def _no_models(_: Any) -> tuple[str, ...]:
+    return ()
+
+
+@dataclass(frozen=True)
+class ToolSpec:
+    """What the planner, the API and the workers know about a tool without loading it.
+
+    Attributes:
+        name: how plans call it.
+        description: one sentence for the language model.
+        args: the model of its arguments, with units and limits.
+        gives: the kind it makes; None where it finds assets of any kind.
+        queue: the Celery queue of the workers that can run it.
+        runner: "package.module:function"; the function takes an equal-shaped batch of jobs and returns, for
+            each job, its results or the ToolError that it ended with. It raises only what concerns all jobs.
+        exact: the same recipe makes the same bytes on the same kind of machine.
+        draws: it uses chance, so a seed that is not given is drawn and recorded.
+        batch_key: steps with an equal key may share one call; None runs alone.
+        batch: the most jobs a call takes.
+        models: families whose weights the result depends on, for given arguments.
+        cost: pictures that the arguments ask for; budgets add them up.
+        examples: requests for the planner's prompt.
+        version: raised when the same arguments no longer make the same bytes.
+    """
+
+    name: str
+    description: str
+    args: type[ToolArgs]
+    gives: Kind | None
+    queue: str
+    runner: str
+    exact: bool = True
+    draws: bool = False
+    batch: int = 1
+    batch_key: Callable[[Any], str | None] = _no_batch
+    models: Callable[[Any], tuple[str, ...]] = _no_models
+    cost: Callable[[Any], int] = field(default=lambda args: int(getattr(args, "count", 1)))
+    examples: tuple[Example, ...] = ()
+    version: int = 1
+
+
+def draw_seed() -> int:
+    """Draw a seed that a person can read aloud: 0 ≤ seed < 2**31."""
+    return secrets.randbits(SEED_BITS)
+
+
+def child_seed(seed: int, index: int) -> int:
+    """Give the seed of the picture `index` of a step: consecutive, so each is made alone by its own seed."""
+    return (seed + index) % (1 << SEED_BITS)
+
+
+def sha256_hex(content: bytes) -> str:
+    """Give the sha256 of bytes in hex."""
+    return hashlib.sha256(content).hexdigest()

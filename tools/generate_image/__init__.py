@@ -1,0 +1,1 @@
+"""The tool `generate_image`."""

@@ -1,0 +1,1 @@
+"""The tool `make_video`."""

@@ -1,0 +1,1 @@
+"""The tool `vary_image`."""
