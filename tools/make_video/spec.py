@@ -8,8 +8,6 @@ from pydantic import Field, field_validator
 
 from tools.base import AudioRef, Example, ImageRef, ToolArgs, ToolSpec
 
-MAX_FRAMES = 1800
-
 
 class MakeVideo(ToolArgs):
     """Arguments of `make_video`."""
@@ -26,14 +24,6 @@ class MakeVideo(ToolArgs):
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
-
-    @field_validator("fps")
-    @classmethod
-    def _frames(cls, fps: int, info: object) -> int:
-        seconds = getattr(info, "data", {}).get("seconds", 0)
-        if seconds * fps > MAX_FRAMES:
-            raise ValueError(f"seconds x fps is {seconds * fps:.0f} frames, and {MAX_FRAMES} is the most")
-        return fps
 
 
 SPEC = ToolSpec(

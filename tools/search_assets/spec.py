@@ -12,7 +12,9 @@ from tools.base import AnyRef, Example, ToolArgs, ToolSpec
 class SearchAssets(ToolArgs):
     """Arguments of `search_assets`."""
 
-    query: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(None, description="what it shows, in words")
+    query: Annotated[str, Field(min_length=1, max_length=500)] | None = Field(
+        None, description="what it shows, in words"
+    )
     like: AnyRef | None = Field(None, description="an asset: find what resembles it")
     kind: Literal["image", "video", "audio", "music", "text"] | None = Field(None, description="only this kind")
     tags: tuple[str, ...] = Field((), max_length=16, description="only assets with all of these tags")

@@ -32,6 +32,9 @@ SPEC = ToolSpec(
     cost=lambda _: 0,
     examples=(
         Example("a two line poem about the cat", {"prompt": "a two line poem about the cat", "about": ["$s1"]}),
-        Example("a caption for these pictures", {"prompt": "a caption for these pictures", "about": ["$s1"], "max_words": 30}),
+        Example(
+            "a caption for these pictures",
+            {"prompt": "a caption for these pictures", "about": ["$s1"], "max_words": 30},
+        ),
     ),
 )

@@ -1,0 +1,1 @@
+"""FastAPI: one router file a resource, no logic in routes."""

@@ -1,0 +1,243 @@
+"""Every table. Times are seconds since 1970 in UTC, as double precision floats.
+
+The schema of a database comes from `migrations/`; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("title", Text, nullable=False, default=""),
+    Column("created_at", Double, nullable=False),
+    Index(None, "owner", "created_at"),
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("thread_id", ForeignKey("threads.id", ondelete="CASCADE"), nullable=False),
+    Column("run_id", String(40)),
+    Column("role", String(16), nullable=False),  # user, assistant
+    Column("content", Text, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index(None, "thread_id", "created_at"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("status", String(20), nullable=False),  # in_progress, cancelling, completed, cancelled
+    Column("input_sha256", String(64), nullable=False),
+    Column("position_bytes", BigInteger, nullable=False, default=0),  # how far the input was read
+    Column("lines", Integer, nullable=False, default=0),  # how many lines were read
+    Column("exhausted", Boolean, nullable=False, default=False),  # the whole input was read
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Index(None, "owner", "created_at"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("thread_id", ForeignKey("threads.id", ondelete="CASCADE")),
+    Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE")),
+    Column("status", String(20), nullable=False),
+    Column("priority", Integer, nullable=False),  # lower goes first
+    Column("request", Text),  # what was said; None for a plan that came ready
+    Column("plan", JSON),
+    Column("plan_only", Boolean, nullable=False, default=False),
+    Column("needs_approval", Boolean, nullable=False, default=False),
+    Column("reply", Text),
+    Column("error", JSON),
+    Column("idempotency_key", String(200)),
+    Column("last_event", Integer, nullable=False, default=0),  # highest sequence number given
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    Index(None, "owner", "created_at"),
+    Index(None, "thread_id"),
+    Index(None, "batch_id", "status"),
+    UniqueConstraint("owner", "idempotency_key"),
+)
+
+# Planning and answering are steps too (tools "studio.plan" and "studio.reply"), so that one lease, one reaper
+# and one attempt counter serve all work. Their names begin with "studio."; plans cannot use them.
+steps = Table(
+    "steps",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("owner", String(80), nullable=False),
+    Column("name", String(40), nullable=False),  # the id in the plan: s1, s2, …
+    Column("position", Integer, nullable=False),
+    Column("tool", String(120), nullable=False),
+    Column("args", JSON, nullable=False),
+    Column("queue", String(40), nullable=False),
+    Column("batch_key", String(200)),
+    Column("status", String(20), nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("available_at", Double, nullable=False),  # not claimed before
+    Column("attempts", Integer, nullable=False, default=0),  # counted at the claim
+    Column("max_attempts", Integer, nullable=False, default=3),
+    Column("token", Integer, nullable=False, default=0),  # the fence: raised at each claim
+    Column("lease_until", Double),
+    Column("worker", String(120)),
+    Column("recipe_hash", String(64)),
+    Column("percent", Integer, nullable=False, default=0),
+    Column("error", JSON),
+    Column("created_at", Double, nullable=False),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    UniqueConstraint("run_id", "name"),
+    Index(None, "status", "queue", "priority", "available_at"),
+    Index(None, "owner", "recipe_hash"),
+)
+
+step_needs = Table(
+    "step_needs",
+    metadata,
+    Column("step_id", ForeignKey("steps.id", ondelete="CASCADE"), primary_key=True),
+    Column("needs_id", ForeignKey("steps.id", ondelete="CASCADE"), primary_key=True),
+    Index(None, "needs_id"),
+)
+
+# Who was served last, for fair share between owners of one priority.
+shares = Table(
+    "shares",
+    metadata,
+    Column("owner", String(80), primary_key=True),
+    Column("served_at", Double, nullable=False),
+)
+
+# A message that must reach a worker: sent after the commit, sent again until the work that it announces is claimed.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("task", String(40), nullable=False),  # "step" or "feed"
+    Column("ref_id", String(40), nullable=False),
+    Column("queue", String(40), nullable=False),
+    Column("due_at", Double, nullable=False),  # when it is sent (again)
+    Column("sends", Integer, nullable=False, default=0),
+    UniqueConstraint("task", "ref_id"),
+    Index(None, "due_at"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("run_id", ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("sequence_number", Integer, primary_key=True),
+    Column("type", String(40), nullable=False),
+    Column("data", JSON, nullable=False),
+    Column("created_at", Double, nullable=False),
+)
+
+batch_rows = Table(
+    "batch_rows",
+    metadata,
+    Column("batch_id", ForeignKey("batches.id", ondelete="CASCADE"), primary_key=True),
+    Column("line", Integer, primary_key=True),  # from 1
+    Column("run_id", String(40)),
+    Column("error", JSON),  # the line itself was faulty
+    Index(None, "run_id"),
+)
+
+assets = Table(
+    "assets",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("media_type", String(80), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("caption", Text, nullable=False),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("seconds", Double),
+    Column("seed", BigInteger),
+    Column("recipe", JSON),  # {"tool", "version", "args", "weights"}; None for an upload
+    Column("weights_hash", String(64)),
+    Column("licence", Text),
+    Column("thumbnail_sha256", String(64)),
+    Column("run_id", String(40)),
+    Column("step_id", String(40)),
+    Column("created_at", Double, nullable=False),
+    Column("deleted_at", Double),
+    Index(None, "owner", "created_at"),
+    Index(None, "sha256"),
+    Index(None, "run_id"),
+)
+
+step_assets = Table(
+    "step_assets",
+    metadata,
+    Column("step_id", ForeignKey("steps.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("asset_id", ForeignKey("assets.id"), nullable=False),
+    Index(None, "asset_id"),
+)
+
+asset_tags = Table(
+    "asset_tags",
+    metadata,
+    Column("asset_id", ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", String(80), primary_key=True),
+    Index(None, "tag"),
+)
+
+asset_edges = Table(
+    "asset_edges",
+    metadata,
+    Column("child_id", ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True),
+    Column("parent_id", ForeignKey("assets.id"), primary_key=True),
+    Index(None, "parent_id"),
+)
+
+# Unit vectors for search ("text/…" spaces) and the generators' latents ("latent/…"), float32, little endian.
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("asset_id", ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True),
+    Column("space", String(120), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("shape", JSON, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Column("indexed_at", Double),  # when the index took it; None: not yet, or not to be indexed
+    Index(None, "owner", "space", "indexed_at"),
+)
