@@ -241,3 +241,15 @@ vectors = Table(
     Column("indexed_at", Double),  # when the index took it; None: not yet, or not to be indexed
     Index(None, "owner", "space", "indexed_at"),
 )
+
+# Who is there: each worker process writes its row every second.
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("queues", JSON, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Double, nullable=False),
+    Column("seen_at", Double, nullable=False),
+    Column("models", JSON, nullable=False),  # resident families, and how often each was loaded
+)

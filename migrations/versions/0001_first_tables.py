@@ -87,6 +87,16 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_threads_owner_created_at"), ["owner", "created_at"], unique=False)
 
     op.create_table(
+        "workers",
+        sa.Column("name", sa.String(length=120), nullable=False),
+        sa.Column("queues", sa.JSON(), nullable=False),
+        sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("started_at", sa.Double(), nullable=False),
+        sa.Column("seen_at", sa.Double(), nullable=False),
+        sa.Column("models", sa.JSON(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_workers")),
+    )
+    op.create_table(
         "asset_edges",
         sa.Column("child_id", sa.String(length=40), nullable=False),
         sa.Column("parent_id", sa.String(length=40), nullable=False),
@@ -293,6 +303,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_asset_edges_parent_id"))
 
     op.drop_table("asset_edges")
+    op.drop_table("workers")
     with op.batch_alter_table("threads", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_threads_owner_created_at"))
 

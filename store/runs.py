@@ -1,0 +1,504 @@
+"""The way of a run: accepted, planned, worked on, ended, cancelled, tried again.
+
+Each function takes a `Transition`, changes rows and says what happened; nothing is sent before the commit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select, update
+
+from store.ids import new_id
+from store.tables import messages, runs, step_assets, step_needs, steps, threads
+from store.transition import Transition
+
+CHAT, DIRECT, BATCH = 0, 5, 10  # priorities: lower goes first
+PLAN, REPLY = "studio.plan", "studio.reply"  # the planner's own steps; plans cannot name them
+PLANNER_QUEUE = "planner"
+OPEN_RUN = ("pending", "planning", "waiting_approval", "in_progress", "cancelling")
+OPEN_STEP = ("waiting", "queued", "in_progress")
+
+
+class UnknownId(LookupError):
+    """There is no such thing, or it belongs to somebody else."""
+
+
+class WrongState(Exception):
+    """The run is in a state in which this cannot be done."""
+
+
+@dataclass(frozen=True)
+class NewStep:
+    """A step of a checked plan, ready to be stored. `needs` names earlier steps."""
+
+    name: str
+    tool: str
+    args: Mapping[str, Any]
+    queue: str
+    needs: tuple[str, ...] = ()
+    batch_key: str | None = None
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """What a client asks for: words (`request`), or a plan that came ready with its `steps`."""
+
+    owner: str
+    request: str | None = None
+    plan: Mapping[str, Any] | None = None
+    steps: Sequence[NewStep] = ()
+    thread_id: str | None = None
+    batch_id: str | None = None
+    priority: int = CHAT
+    needs_approval: bool = False
+    plan_only: bool = False
+    idempotency_key: str | None = None
+    max_attempts: int = 3
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """The run's id; `created` is False where an idempotency key was seen before."""
+
+    run_id: str
+    created: bool = True
+
+
+def accept(t: Transition, new: NewRun) -> Accepted:
+    """Store a request so that it will be carried out. Commit it durably.
+
+    Raises:
+        UnknownId: the thread is not there.
+    """
+    if new.idempotency_key is not None:
+        seen = t.connection.execute(
+            select(runs.c.id).where(runs.c.owner == new.owner, runs.c.idempotency_key == new.idempotency_key)
+        ).scalar()
+        if seen is not None:
+            return Accepted(seen, created=False)
+    if new.thread_id is not None:
+        _require_thread(t.connection, new.owner, new.thread_id)
+    run_id = new_id("run")
+    t.connection.execute(
+        insert(runs).values(
+            id=run_id,
+            owner=new.owner,
+            thread_id=new.thread_id,
+            batch_id=new.batch_id,
+            status="pending",
+            priority=new.priority,
+            request=new.request,
+            plan=dict(new.plan) if new.plan is not None else None,
+            plan_only=new.plan_only,
+            needs_approval=new.needs_approval,
+            idempotency_key=new.idempotency_key,
+            last_event=0,
+            created_at=t.now,
+        )
+    )
+    t.emit(run_id, "run.created", request=new.request)
+    if new.thread_id is not None and new.request is not None:
+        add_message(t, new.thread_id, "user", new.request, run_id)
+    if new.plan is None:
+        step = NewStep("plan", PLAN, {}, PLANNER_QUEUE, max_attempts=new.max_attempts)
+        add_steps(t, run_id, new.owner, new.priority, [step], first_position=-1)
+    else:
+        t.emit(run_id, "plan.created", plan=dict(new.plan))
+        add_steps(t, run_id, new.owner, new.priority, new.steps)
+        if not new.steps:
+            finish(t, run_id, "completed")
+    return Accepted(run_id)
+
+
+def add_steps(
+    t: Transition, run_id: str, owner: str, priority: int, new: Sequence[NewStep], first_position: int = 0
+) -> None:
+    """Store the steps of a run; those that need nothing are queued at once."""
+    if not new:
+        return
+    ids = {step.name: new_id("step") for step in new}
+    t.connection.execute(
+        insert(steps),
+        [
+            {
+                "id": ids[step.name],
+                "run_id": run_id,
+                "owner": owner,
+                "name": step.name,
+                "position": first_position + offset,
+                "tool": step.tool,
+                "args": dict(step.args),
+                "queue": step.queue,
+                "batch_key": step.batch_key,
+                "status": "waiting" if step.needs else "queued",
+                "priority": priority,
+                "available_at": t.now,
+                "attempts": 0,
+                "max_attempts": step.max_attempts,
+                "token": 0,
+                "percent": 0,
+                "created_at": t.now,
+            }
+            for offset, step in enumerate(new)
+        ],
+    )
+    needs = [{"step_id": ids[s.name], "needs_id": ids[need]} for s in new for need in dict.fromkeys(s.needs)]
+    if needs:
+        t.connection.execute(insert(step_needs), needs)
+    for step in new:
+        if not step.needs:
+            if not step.tool.startswith("studio."):
+                t.emit(run_id, "step.queued", step=step.name, tool=step.tool)
+            t.wake("step", ids[step.name], step.queue, priority)
+
+
+def save_plan(
+    t: Transition, run_id: str, plan: Mapping[str, Any], new: Sequence[NewStep], *, approved: bool = False
+) -> None:
+    """Store a checked plan and start its steps, unless it is to be looked at first or only to be shown.
+
+    A plan without steps is an answer in words: the run ends with its reply.
+    """
+    run = _row(t.connection, run_id)
+    if run.status == "cancelling":
+        return
+    if not approved:
+        t.emit(run_id, "plan.created", plan=dict(plan))
+    t.connection.execute(update(runs).where(runs.c.id == run_id).values(plan=dict(plan)))
+    if run.plan_only or not new:
+        finish(t, run_id, "completed", reply=str(plan.get("reply") or ""))
+    elif run.needs_approval and not approved:
+        t.connection.execute(update(runs).where(runs.c.id == run_id).values(status="waiting_approval"))
+        t.emit(run_id, "approval.required", plan=dict(plan))
+    else:
+        t.connection.execute(
+            update(runs)
+            .where(runs.c.id == run_id)
+            .values(status="in_progress", started_at=func.coalesce(runs.c.started_at, t.now))
+        )
+        t.emit(run_id, "run.started")
+        add_steps(t, run_id, run.owner, run.priority, new)
+
+
+def advance(t: Transition, run_id: str) -> None:
+    """Move a run on after one of its steps has ended. Hold the run (`lock_run`) before."""
+    counts: dict[str, int] = {
+        row.status: row.total
+        for row in t.connection.execute(
+            select(steps.c.status, func.count().label("total")).where(steps.c.run_id == run_id).group_by(steps.c.status)
+        )
+    }
+    if any(counts.get(status) for status in OPEN_STEP):
+        return
+    run = _row(t.connection, run_id)
+    if run.status not in OPEN_RUN or run.status == "waiting_approval":
+        return
+    if run.status == "cancelling":
+        finish(t, run_id, "cancelled")
+        return
+    names = set(t.connection.execute(select(steps.c.tool).where(steps.c.run_id == run_id)).scalars())
+    if run.request is not None and REPLY not in names and not run.plan_only:
+        add_steps(
+            t, run_id, run.owner, run.priority, [NewStep("reply", REPLY, {}, PLANNER_QUEUE)], first_position=10_000
+        )
+        return
+    failed = t.connection.execute(
+        select(steps.c.name, steps.c.error)
+        .where(steps.c.run_id == run_id, steps.c.status == "failed", steps.c.tool != REPLY)
+        .order_by(steps.c.position)
+        .limit(1)
+    ).first()
+    if failed is None:
+        finish(t, run_id, "completed")
+    else:
+        finish(t, run_id, "failed", error=failed.error)
+
+
+def finish(
+    t: Transition, run_id: str, status: str, *, reply: str | None = None, error: Mapping[str, Any] | None = None
+) -> None:
+    """End a run: "completed", "failed" or "cancelled"."""
+    values: dict[str, Any] = {"status": status, "ended_at": t.now}
+    if reply is not None:
+        values["reply"] = reply
+    if error is not None:
+        values["error"] = dict(error)
+    row = t.connection.execute(
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.status.in_(OPEN_RUN))
+        .values(**values)
+        .returning(runs.c.thread_id, runs.c.batch_id, runs.c.reply, runs.c.error)
+    ).first()
+    if row is None:
+        return
+    if row.thread_id is not None and (row.reply or row.error):
+        add_message(t, row.thread_id, "assistant", row.reply or str(row.error["message"]), run_id)
+    t.emit(run_id, f"run.{status}", reply=row.reply, error=row.error)
+    if row.batch_id is not None:
+        t.wake("feed", row.batch_id, PLANNER_QUEUE, BATCH)
+
+
+def set_reply(t: Transition, run_id: str, reply: str) -> None:
+    """Store what is said at the end, before the run ends."""
+    t.connection.execute(update(runs).where(runs.c.id == run_id).values(reply=reply))
+
+
+def cancel(t: Transition, owner: str, run_id: str) -> str:
+    """Stop a run: what waits is cancelled now, what runs is told to stop. Ended runs stay as they are.
+
+    Returns:
+        The run's status afterwards.
+
+    Raises:
+        UnknownId: there is no such run of this owner.
+    """
+    t.lock_run(run_id)
+    run = require(t.connection, owner, run_id)
+    if run.status not in OPEN_RUN or run.status == "cancelling":
+        return str(run.status)
+    dropped = list(
+        t.connection.execute(
+            update(steps)
+            .where(steps.c.run_id == run_id, steps.c.status.in_(("waiting", "queued")))
+            .values(status="cancelled", ended_at=t.now)
+            .returning(steps.c.id)
+        ).scalars()
+    )
+    if dropped:
+        t.heard("step", dropped)
+    t.connection.execute(update(runs).where(runs.c.id == run_id).values(status="cancelling"))
+    advance(t, run_id)
+    return str(_row(t.connection, run_id).status)
+
+
+def approve(
+    t: Transition, owner: str, run_id: str, plan: Mapping[str, Any] | None, new: Sequence[NewStep] | None
+) -> None:
+    """Start a plan that waited for it; `plan` and `new` replace it where it was edited.
+
+    Raises:
+        UnknownId: there is no such run of this owner.
+        WrongState: the run does not wait for approval.
+    """
+    t.lock_run(run_id)
+    run = require(t.connection, owner, run_id)
+    if run.status != "waiting_approval":
+        raise WrongState(f"run {run_id!r} is {run.status}; only a run that waits for approval can be approved")
+    save_plan(t, run_id, plan if plan is not None else run.plan, new or (), approved=True)
+
+
+def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) -> list[str]:
+    """Try failed steps again, one by name or all; what was skipped because of them waits again.
+
+    Returns:
+        The names of the steps that are tried again.
+
+    Raises:
+        UnknownId: there is no such run or step.
+        WrongState: the run goes on, was cancelled, or has no failed step.
+    """
+    t.lock_run(run_id)
+    run = require(t.connection, owner, run_id)
+    if run.status not in {"failed", "completed"}:
+        raise WrongState(f"run {run_id!r} is {run.status}; only an ended run with failed steps can be tried again")
+    rows = t.connection.execute(select(*steps.c).where(steps.c.run_id == run_id)).all()
+    if step_name is not None and step_name not in {row.name for row in rows}:
+        raise UnknownId(f"run {run_id!r} has no step {step_name!r}")
+    again = [row for row in rows if row.status == "failed" and step_name in {None, row.name}]
+    if not again:
+        raise WrongState(f"run {run_id!r} has no failed step" + (f" {step_name!r}" if step_name else ""))
+    t.connection.execute(delete(steps).where(steps.c.run_id == run_id, steps.c.tool == REPLY))
+    t.connection.execute(
+        update(runs).where(runs.c.id == run_id).values(status="pending", error=None, ended_at=None, reply=None)
+    )
+    t.connection.execute(
+        update(steps)
+        .where(steps.c.run_id == run_id, steps.c.status == "skipped")
+        .values(status="waiting", ended_at=None)
+    )
+    t.connection.execute(
+        update(steps).where(steps.c.id.in_([row.id for row in again])).values(attempts=0, error=None, ended_at=None)
+    )
+    for row in again:
+        queue_step(t, run_id, row)
+    _skip_behind_failures(t, run_id)
+    return [row.name for row in again]
+
+
+def queue_step(t: Transition, run_id: str, row: Any) -> None:
+    """Make a step claimable and call a worker. `row`: id, name, tool, queue, priority."""
+    t.connection.execute(update(steps).where(steps.c.id == row.id).values(status="queued", available_at=t.now))
+    if not row.tool.startswith("studio."):
+        t.emit(run_id, "step.queued", step=row.name, tool=row.tool)
+    t.wake("step", row.id, row.queue, row.priority)
+
+
+def _skip_behind_failures(t: Transition, run_id: str) -> None:
+    """Skip again what still stands behind a failed step that is not tried again."""
+    while True:
+        stopped = select(step_needs.c.step_id).where(
+            step_needs.c.needs_id.in_(
+                select(steps.c.id).where(steps.c.run_id == run_id, steps.c.status.in_(("failed", "skipped")))
+            )
+        )
+        changed = t.connection.execute(
+            update(steps)
+            .where(steps.c.run_id == run_id, steps.c.status == "waiting", steps.c.id.in_(stopped))
+            .values(status="skipped", ended_at=t.now)
+        ).rowcount
+        if not changed:
+            return
+
+
+def new_thread(t: Transition, owner: str, title: str = "") -> str:
+    """Begin a conversation and give its id."""
+    thread_id = new_id("thread")
+    t.connection.execute(insert(threads).values(id=thread_id, owner=owner, title=title, created_at=t.now))
+    return thread_id
+
+
+def add_message(t: Transition, thread_id: str, role: str, content: str, run_id: str | None) -> None:
+    """Add what was said, by "user" or "assistant"."""
+    t.connection.execute(
+        insert(messages).values(
+            id=new_id("message"), thread_id=thread_id, run_id=run_id, role=role, content=content, created_at=t.now
+        )
+    )
+
+
+def require(connection: Connection, owner: str, run_id: str) -> Row[Any]:
+    """Give the run's row.
+
+    Raises:
+        UnknownId: there is no such run of this owner.
+    """
+    row = connection.execute(select(*runs.c).where(runs.c.id == run_id, runs.c.owner == owner)).first()
+    if row is None:
+        raise UnknownId(f"there is no run {run_id!r}")
+    return row
+
+
+def get(connection: Connection, owner: str, run_id: str) -> dict[str, Any]:
+    """Give a run with its steps and the ids of its assets, as clients see it.
+
+    Raises:
+        UnknownId: there is no such run of this owner.
+    """
+    return _views(connection, [require(connection, owner, run_id)])[0]
+
+
+def list_(
+    connection: Connection,
+    owner: str,
+    *,
+    status: str | None = None,
+    thread_id: str | None = None,
+    before: str | None = None,
+    limit: int = 20,
+) -> list[dict[str, Any]]:
+    """Give runs, newest first; `before` is the id of the last one of the page before."""
+    query: Select[Any] = select(*runs.c).where(runs.c.owner == owner)
+    if status is not None:
+        query = query.where(runs.c.status == status)
+    if thread_id is not None:
+        query = query.where(runs.c.thread_id == thread_id)
+    if before is not None:
+        query = query.where(runs.c.id < before)
+    return _views(connection, connection.execute(query.order_by(runs.c.id.desc()).limit(limit)).all())
+
+
+def thread(connection: Connection, owner: str, thread_id: str) -> dict[str, Any]:
+    """Give a conversation with its messages, oldest first.
+
+    Raises:
+        UnknownId: there is no such thread of this owner.
+    """
+    row = _require_thread(connection, owner, thread_id)
+    said = connection.execute(
+        select(messages).where(messages.c.thread_id == thread_id).order_by(messages.c.created_at, messages.c.id)
+    ).all()
+    return {**row._asdict(), "messages": [message._asdict() for message in said]}
+
+
+def threads_of(
+    connection: Connection, owner: str, *, before: str | None = None, limit: int = 20
+) -> list[dict[str, Any]]:
+    """Give conversations, newest first."""
+    query = select(*threads.c).where(threads.c.owner == owner)
+    if before is not None:
+        query = query.where(threads.c.id < before)
+    return [row._asdict() for row in connection.execute(query.order_by(threads.c.id.desc()).limit(limit))]
+
+
+def open_in_batch(connection: Connection, batch_id: str) -> int:
+    """Count the runs of a batch that have not ended."""
+    return connection.execute(
+        select(func.count()).where(and_(runs.c.batch_id == batch_id, runs.c.status.in_(OPEN_RUN)))
+    ).scalar_one()
+
+
+def wait(database: Any, owner: str, run_id: str, timeout_s: float, poll_s: float = 0.05) -> dict[str, Any]:
+    """Wait until a run has ended and give it; after `timeout_s` give it as it is then."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        with database.read() as connection:
+            row = require(connection, owner, run_id)
+            if row.status not in OPEN_RUN or row.status == "waiting_approval" or time.monotonic() > deadline:
+                return get(connection, owner, run_id)
+        time.sleep(poll_s)
+
+
+def _row(connection: Connection, run_id: str) -> Row[Any]:
+    return connection.execute(select(*runs.c).where(runs.c.id == run_id)).one()
+
+
+def _require_thread(connection: Connection, owner: str, thread_id: str) -> Row[Any]:
+    row = connection.execute(select(*threads.c).where(threads.c.id == thread_id, threads.c.owner == owner)).first()
+    if row is None:
+        raise UnknownId(f"there is no thread {thread_id!r}")
+    return row
+
+
+HIDDEN = ("owner", "idempotency_key", "last_event", "priority")
+
+
+def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    ids = [row.id for row in rows]
+    by_run: dict[str, list[dict[str, Any]]] = {id_: [] for id_ in ids}
+    by_step: dict[str, list[str]] = {}
+    for asset in connection.execute(
+        select(step_assets.c.step_id, step_assets.c.asset_id)
+        .join(steps, steps.c.id == step_assets.c.step_id)
+        .where(steps.c.run_id.in_(ids))
+        .order_by(step_assets.c.step_id, step_assets.c.position)
+    ):
+        by_step.setdefault(asset.step_id, []).append(asset.asset_id)
+    for step in connection.execute(
+        select(*steps.c).where(steps.c.run_id.in_(ids), ~steps.c.tool.startswith("studio.")).order_by(steps.c.position)
+    ):
+        by_run[step.run_id].append(
+            {
+                "id": step.name,
+                "tool": step.tool,
+                "args": step.args,
+                "status": step.status,
+                "percent": step.percent,
+                "attempts": step.attempts,
+                "error": step.error,
+                "assets": by_step.get(step.id, []),
+                "started_at": step.started_at,
+                "ended_at": step.ended_at,
+            }
+        )
+    views = []
+    for row in rows:
+        view = {key: value for key, value in row._asdict().items() if key not in HIDDEN}
+        view["steps"] = by_run[row.id]
+        view["assets"] = [asset for step in by_run[row.id] for asset in step["assets"]]
+        views.append(view)
+    return views

@@ -1,0 +1,429 @@
+"""The way of a step: claimed with a lease and a fencing token, renewed, ended, or taken back.
+
+Every write of a result names the token of its claim. A worker that lost its lease therefore writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+
+from store import runs as run_rows
+from store.runs import PLAN, queue_step
+from store.tables import runs, shares, step_assets, step_needs, steps
+from store.transition import Transition
+
+RETRY_BACKOFF_S = 1.0
+
+
+class LeaseLost(Exception):
+    """Another worker has this step now, or it was ended; nothing was written."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A step that a worker holds, with all that it needs to run it.
+
+    Attributes:
+        token: the fence; writes with an older token are refused.
+        outputs: the ids of the assets that each needed step made, by the step's name.
+    """
+
+    id: str
+    run_id: str
+    owner: str
+    name: str
+    tool: str
+    args: dict[str, Any]
+    token: int
+    attempts: int
+    max_attempts: int
+    priority: int
+    outputs: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def claim(
+    t: Transition,
+    *,
+    queues: Sequence[str],
+    worker: str,
+    lease_s: float,
+    batch_sizes: Mapping[str, int],
+) -> list[Claim]:
+    """Claim the next step, and the waiting steps that can share its call.
+
+    The order is priority, then the owner who was served longest ago, then age. A step that died before runs alone,
+    so that one that kills its process takes no other with it.
+
+    Args:
+        queues: the queues that this worker serves.
+        worker: its name, for people and for `release`.
+        lease_s: seconds until the lease ends unless it is renewed.
+        batch_sizes: the most steps a call takes, by tool; a tool that is not named runs alone.
+
+    Returns:
+        The claimed steps, the first being the one that was next; empty if there is no work.
+    """
+    next_one = (
+        select(steps.c.id)
+        .select_from(steps.outerjoin(shares, shares.c.owner == steps.c.owner))
+        .where(steps.c.status == "queued", steps.c.queue.in_(queues), steps.c.available_at <= t.now)
+        .order_by(steps.c.priority, func.coalesce(shares.c.served_at, 0), steps.c.created_at, steps.c.position)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=steps)
+    )
+    rows = _take(t, next_one, worker, lease_s)
+    if not rows:
+        return []
+    first = rows[0]
+    room = batch_sizes.get(first.tool, 1) - 1
+    if room > 0 and first.batch_key is not None and first.attempts == 1:
+        siblings = (
+            select(steps.c.id)
+            .where(
+                steps.c.status == "queued",
+                steps.c.queue == first.queue,
+                steps.c.batch_key == first.batch_key,
+                steps.c.attempts == 0,
+                steps.c.available_at <= t.now,
+            )
+            .order_by(steps.c.priority, steps.c.created_at, steps.c.position)
+            .limit(room)
+            .with_for_update(skip_locked=True)
+        )
+        rows = [first, *_take(t, siblings, worker, lease_s)]
+    _served(t, {row.owner for row in rows})
+    t.heard("step", [row.id for row in rows])
+    _started(t, rows)
+    return [_claim(t.connection, row) for row in rows]
+
+
+def _take(t: Transition, ids: Any, worker: str, lease_s: float) -> list[Row[Any]]:
+    return list(
+        t.connection.execute(
+            update(steps)
+            .where(steps.c.id.in_(ids))
+            .values(
+                status="in_progress",
+                token=steps.c.token + 1,
+                attempts=steps.c.attempts + 1,
+                lease_until=t.now + lease_s,
+                worker=worker,
+                started_at=func.coalesce(steps.c.started_at, t.now),
+                percent=0,
+            )
+            .returning(*steps.c)
+        )
+    )
+
+
+def _served(t: Transition, owners: set[str]) -> None:
+    statement = t.upsert(shares)
+    t.connection.execute(
+        statement.on_conflict_do_update(index_elements=["owner"], set_={"served_at": statement.excluded.served_at}),
+        [{"owner": owner, "served_at": t.now} for owner in sorted(owners)],
+    )
+
+
+def _started(t: Transition, rows: Sequence[Row[Any]]) -> None:
+    for row in sorted(rows, key=lambda r: str(r.run_id)):
+        status = "planning" if row.tool == PLAN else "in_progress"
+        begun = t.connection.execute(
+            update(runs)
+            .where(runs.c.id == row.run_id, runs.c.status == "pending")
+            .values(status=status, started_at=t.now)
+        ).rowcount
+        if begun and status == "in_progress":
+            t.emit(row.run_id, "run.started")
+        if not row.tool.startswith("studio."):
+            t.emit(row.run_id, "step.started", step=row.name, tool=row.tool, attempt=row.attempts)
+
+
+def _claim(connection: Connection, row: Row[Any]) -> Claim:
+    held = _claim_without_outputs(row)
+    return replace(held, outputs=_outputs(connection, row.id)) if "$" in str(row.args) else held
+
+
+def _outputs(connection: Connection, step_id: str) -> dict[str, list[str]]:
+    rows = connection.execute(
+        select(steps.c.name, step_assets.c.asset_id)
+        .select_from(
+            step_needs.join(steps, steps.c.id == step_needs.c.needs_id).outerjoin(
+                step_assets, step_assets.c.step_id == steps.c.id
+            )
+        )
+        .where(step_needs.c.step_id == step_id)
+        .order_by(steps.c.position, step_assets.c.position)
+    )
+    found: dict[str, list[str]] = {}
+    for name, asset_id in rows:
+        found.setdefault(name, [])
+        if asset_id is not None:
+            found[name].append(asset_id)
+    return found
+
+
+def renew(connection: Connection, claims: Sequence[Claim], now: float, lease_s: float) -> dict[str, str]:
+    """Renew the leases of the steps that a worker holds.
+
+    Returns:
+        For each step id "held", "cancelling" (still held, the run is to stop) or "lost".
+    """
+    standing: dict[str, str] = {}
+    for claim_ in sorted(claims, key=lambda c: c.id):
+        held = connection.execute(update(steps).where(_mine(claim_)).values(lease_until=now + lease_s)).rowcount
+        standing[claim_.id] = "held" if held else "lost"
+    cancelling = set(
+        connection.execute(
+            select(runs.c.id).where(runs.c.id.in_({c.run_id for c in claims}), runs.c.status == "cancelling")
+        ).scalars()
+    )
+    for claim_ in claims:
+        if standing[claim_.id] == "held" and claim_.run_id in cancelling:
+            standing[claim_.id] = "cancelling"
+    return standing
+
+
+def guard(t: Transition, claim_: Claim) -> None:
+    """Make sure that the step is still ours, and hold its run for the rest of the transaction.
+
+    Raises:
+        LeaseLost: it is not; the transaction writes nothing.
+    """
+    t.lock_run(claim_.run_id)
+    held = t.connection.execute(select(steps.c.id).where(_mine(claim_)).with_for_update()).first()
+    if held is None:
+        raise LeaseLost(f"step {claim_.id!r} is no longer held with token {claim_.token}")
+
+
+def complete(
+    t: Transition,
+    claim_: Claim,
+    asset_ids: Sequence[str] = (),
+    *,
+    recipe_hash: str | None = None,
+    cached: bool = False,
+    link: bool = False,
+) -> None:
+    """End a step well, release those that waited for it, and move the run on. Call `guard` first.
+
+    Args:
+        asset_ids: what it made or found.
+        recipe_hash: what was asked, so that the same is answered from the library next time.
+        cached: the results were made earlier.
+        link: write the rows that tie the assets to the step (not needed where `assets.insert` did).
+    """
+    _end(t, claim_, "completed", recipe_hash=recipe_hash, percent=100)
+    if link and asset_ids:
+        t.connection.execute(
+            insert(step_assets),
+            [{"step_id": claim_.id, "position": i, "asset_id": asset} for i, asset in enumerate(asset_ids)],
+        )
+    if not claim_.tool.startswith("studio."):
+        if cached:
+            t.emit(claim_.run_id, "step.cached", step=claim_.name, assets=list(asset_ids))
+        t.emit(claim_.run_id, "step.completed", step=claim_.name, tool=claim_.tool, assets=list(asset_ids))
+    _release_dependents(t, claim_)
+    run_rows.advance(t, claim_.run_id)
+
+
+def fail(t: Transition, claim_: Claim, error: Mapping[str, Any], *, again: bool = False) -> None:
+    """End a step badly, or put it back for another attempt. Call `guard` first.
+
+    Args:
+        error: {"code", "message", …}; the message names the thing and the way out.
+        again: try again with back-off while attempts are left.
+    """
+    if again and claim_.attempts < claim_.max_attempts:
+        _requeue(t, claim_, t.now + RETRY_BACKOFF_S * 4 ** (claim_.attempts - 1), error)
+        return
+    _end(t, claim_, "failed", error=dict(error))
+    if not claim_.tool.startswith("studio."):
+        t.emit(claim_.run_id, "step.failed", step=claim_.name, tool=claim_.tool, error=dict(error))
+    _skip_dependents(t, claim_.id, claim_.run_id)
+    if claim_.tool == PLAN:
+        run_rows.finish(t, claim_.run_id, "failed", error=dict(error))
+    else:
+        run_rows.advance(t, claim_.run_id)
+
+
+def stop(t: Transition, claim_: Claim) -> None:
+    """End a step whose run is cancelled. Call `guard` first."""
+    _end(t, claim_, "cancelled")
+    run_rows.advance(t, claim_.run_id)
+
+
+def give_back(t: Transition, claim_: Claim) -> None:
+    """Put a claimed step back as if it had not been claimed: the worker stops before it ran it."""
+    t.connection.execute(
+        update(steps)
+        .where(_mine(claim_))
+        .values(status="queued", attempts=steps.c.attempts - 1, lease_until=None, worker=None)
+    )
+    t.wake("step", claim_.id, _queue(t, claim_.id), claim_.priority)
+
+
+def reap(t: Transition) -> int:
+    """Take back the steps whose lease ended: queue them again, or bury them after the last attempt.
+
+    Returns:
+        How many there were.
+    """
+    dead = t.connection.execute(
+        select(*steps.c)
+        .where(steps.c.status == "in_progress", steps.c.lease_until < t.now)
+        .order_by(steps.c.run_id)
+        .limit(200)
+        .with_for_update(skip_locked=True)
+    ).all()
+    for row in dead:
+        claim_ = _claim_without_outputs(row)
+        status = t.connection.execute(select(runs.c.status).where(runs.c.id == row.run_id)).scalar_one()
+        error = {
+            "code": "worker_died",
+            "message": f"the worker {row.worker!r} stopped while it ran step {row.name!r} ({row.tool}), "
+            f"attempt {row.attempts} of {row.max_attempts}",
+            "type": "tool_failed",
+            "param": None,
+        }
+        if status == "cancelling":
+            stop(t, claim_)
+        elif row.attempts < row.max_attempts:
+            _requeue(t, claim_, t.now, error)
+        else:
+            fail(t, claim_, error)
+    return len(dead)
+
+
+def any_expired(connection: Connection, now: float) -> bool:
+    """Say, without a lock, whether `reap` has anything to do."""
+    expired = select(steps.c.id).where(steps.c.status == "in_progress", steps.c.lease_until < now).limit(1)
+    return connection.execute(expired).first() is not None
+
+
+def release(connection: Connection, worker: str, now: float) -> int:
+    """End the leases of a worker that is known to be dead: a new process of its name has just started."""
+    return connection.execute(
+        update(steps).where(steps.c.status == "in_progress", steps.c.worker == worker).values(lease_until=now - 1)
+    ).rowcount
+
+
+def made_before(connection: Connection, owner: str, recipe_hash: str) -> list[str] | None:
+    """Give the assets of an earlier step of this owner with the same recipe, or None."""
+    from store.tables import assets
+
+    step_id = connection.execute(
+        select(steps.c.id)
+        .where(steps.c.owner == owner, steps.c.recipe_hash == recipe_hash, steps.c.status == "completed")
+        .order_by(steps.c.ended_at.desc())
+        .limit(1)
+    ).scalar()
+    if step_id is None:
+        return None
+    rows = connection.execute(
+        select(step_assets.c.asset_id, assets.c.deleted_at)
+        .join(assets, assets.c.id == step_assets.c.asset_id)
+        .where(step_assets.c.step_id == step_id)
+        .order_by(step_assets.c.position)
+    ).all()
+    if not rows or any(row.deleted_at is not None for row in rows):
+        return None
+    return [row.asset_id for row in rows]
+
+
+def _mine(claim_: Claim) -> Any:
+    return and_(steps.c.id == claim_.id, steps.c.token == claim_.token, steps.c.status == "in_progress")
+
+
+def _end(t: Transition, claim_: Claim, status: str, **values: Any) -> None:
+    ended = t.connection.execute(
+        update(steps).where(_mine(claim_)).values(status=status, ended_at=t.now, lease_until=None, **values)
+    ).rowcount
+    if not ended:
+        raise LeaseLost(f"step {claim_.id!r} is no longer held with token {claim_.token}")
+
+
+def _queue(t: Transition, step_id: str) -> str:
+    return str(t.connection.execute(select(steps.c.queue).where(steps.c.id == step_id)).scalar_one())
+
+
+def _requeue(t: Transition, claim_: Claim, available_at: float, error: Mapping[str, Any]) -> None:
+    t.connection.execute(
+        update(steps)
+        .where(_mine(claim_))
+        .values(status="queued", available_at=available_at, lease_until=None, worker=None, error=dict(error))
+    )
+    t.wake("step", claim_.id, _queue(t, claim_.id), claim_.priority, delay_s=available_at - t.now)
+    if not claim_.tool.startswith("studio."):
+        t.emit(
+            claim_.run_id,
+            "step.retrying",
+            step=claim_.name,
+            attempt=claim_.attempts,
+            of=claim_.max_attempts,
+            error=dict(error),
+        )
+
+
+def _release_dependents(t: Transition, claim_: Claim) -> None:
+    ready = t.connection.execute(
+        select(steps.c.id, steps.c.name, steps.c.tool, steps.c.queue, steps.c.priority)
+        .join(step_needs, step_needs.c.step_id == steps.c.id)
+        .where(step_needs.c.needs_id == claim_.id, steps.c.status == "waiting")
+    ).all()
+    for row in ready:
+        needed = steps.alias("needed")
+        left = t.connection.execute(
+            select(func.count())
+            .select_from(step_needs.join(needed, needed.c.id == step_needs.c.needs_id))
+            .where(step_needs.c.step_id == row.id, needed.c.status != "completed")
+        ).scalar_one()
+        if left == 0:
+            queue_step(t, claim_.run_id, row)
+
+
+def _skip_dependents(t: Transition, step_id: str, run_id: str) -> None:
+    front = [step_id]
+    while front:
+        front = list(
+            t.connection.execute(
+                update(steps)
+                .where(
+                    steps.c.run_id == run_id,
+                    steps.c.status == "waiting",
+                    steps.c.id.in_(select(step_needs.c.step_id).where(step_needs.c.needs_id.in_(front))),
+                )
+                .values(status="skipped", ended_at=t.now)
+                .returning(steps.c.id)
+            ).scalars()
+        )
+
+
+def _claim_without_outputs(row: Row[Any]) -> Claim:
+    return Claim(
+        row.id,
+        row.run_id,
+        row.owner,
+        row.name,
+        row.tool,
+        row.args,
+        row.token,
+        row.attempts,
+        row.max_attempts,
+        row.priority,
+    )
+
+
+def stuck(connection: Connection, now: float, grace_s: float) -> list[str]:
+    """Give ids of open steps that nobody will ever move: for checks and benchmarks; always empty if all is well."""
+    from store.tables import outbox
+
+    orphan = and_(
+        steps.c.status == "queued",
+        ~select(outbox.c.id).where(outbox.c.ref_id == steps.c.id, outbox.c.task == "step").exists(),
+    )
+    expired = and_(steps.c.status == "in_progress", steps.c.lease_until < now - grace_s)
+    return list(connection.execute(select(steps.c.id).where(or_(orphan, expired))).scalars())

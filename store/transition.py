@@ -1,0 +1,151 @@
+"""One change of state: rows, events and wake-up calls that are committed together.
+
+A transition is a function of a `Transition`. Its events and its outbox rows are written with it in one transaction;
+the wake-up calls it asked for are handed back for sending after the commit. A message that is lost after that is
+sent again, because its outbox row stays until the work is claimed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from store.database import Database
+from store.tables import events, outbox, runs
+
+T = TypeVar("T")
+RESEND_S = 3.0  # a wake-up call that nobody answered is sent again after this, then after twice this, …
+RESEND_MAX_S = 60.0
+
+
+@dataclass(frozen=True)
+class Wake:
+    """A message to send: "there is work in `queue`", with the id that it is about."""
+
+    task: str
+    ref_id: str
+    queue: str
+    priority: int = 0
+
+
+class Transition:
+    """What a change of state may do besides SQL: say what happened, and call a worker."""
+
+    def __init__(self, connection: Connection, now: float) -> None:
+        self.connection = connection
+        self.now = now
+        self.wakes: list[Wake] = []
+        self._outbox: list[dict[str, Any]] = []
+        self._events: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+
+    def emit(self, run_id: str, event: str, **fields: Any) -> None:
+        """Add an event to a run; it gets its sequence number when the transition is flushed."""
+        self._events[run_id].append((event, fields))
+
+    def wake(self, task: str, ref_id: str, queue: str, priority: int = 0, *, delay_s: float = 0) -> None:
+        """Call a worker after the commit (or after `delay_s`), again and again until `heard`."""
+        if delay_s <= 0:
+            self.wakes.append(Wake(task, ref_id, queue, priority))
+        due_at = self.now + (delay_s if delay_s > 0 else RESEND_S)
+        self._outbox.append({"task": task, "ref_id": ref_id, "queue": queue, "due_at": due_at, "sends": 0})
+
+    def heard(self, task: str, ref_ids: Sequence[str]) -> None:
+        """Stop calling about these: the work was claimed, or needs no worker any more."""
+        self.connection.execute(delete(outbox).where(outbox.c.task == task, outbox.c.ref_id.in_(ref_ids)))
+
+    def lock_run(self, run_id: str) -> None:
+        """Hold the run's row, so that two steps that end at once see each other (PostgreSQL)."""
+        if self.connection.dialect.name == "postgresql":
+            self.connection.execute(select(runs.c.id).where(runs.c.id == run_id).with_for_update())
+
+    def upsert(self, table: Any) -> Any:
+        """Give an INSERT of this dialect that knows ON CONFLICT."""
+        return (postgresql if self.connection.dialect.name == "postgresql" else sqlite).insert(table)
+
+    def flush(self) -> None:
+        """Write the events and the outbox rows."""
+        for run_id in sorted(self._events):
+            self._write_events(run_id, self._events[run_id])
+        self._events.clear()
+        if self._outbox:
+            statement = self.upsert(outbox)
+            self.connection.execute(
+                statement.on_conflict_do_update(
+                    index_elements=["task", "ref_id"],
+                    set_={"due_at": statement.excluded.due_at, "queue": statement.excluded.queue, "sends": 0},
+                ),
+                self._outbox,
+            )
+
+    def _write_events(self, run_id: str, new: list[tuple[str, dict[str, Any]]]) -> None:
+        last = self.connection.execute(
+            update(runs)
+            .where(runs.c.id == run_id)
+            .values(last_event=runs.c.last_event + len(new))
+            .returning(runs.c.last_event)
+        ).scalar_one()
+        first = last - len(new) + 1
+        self.connection.execute(
+            insert(events),
+            [
+                {
+                    "run_id": run_id,
+                    "sequence_number": first + offset,
+                    "type": event,
+                    "data": fields,
+                    "created_at": self.now,
+                }
+                for offset, (event, fields) in enumerate(new)
+            ],
+        )
+
+
+def run(database: Database, change: Callable[[Transition], T], *, durable: bool = False) -> tuple[T, list[Wake]]:
+    """Commit one change of state.
+
+    Args:
+        change: the transition; may run again after a deadlock.
+        durable: survives a loss of power; for what was promised to a client.
+
+    Returns:
+        What the change gave, and the wake-up calls to send now.
+    """
+
+    def once(connection: Connection) -> tuple[T, list[Wake]]:
+        transition = Transition(connection, time.time())
+        result = change(transition)
+        transition.flush()
+        return result, transition.wakes
+
+    return database.transact(once, durable=durable)
+
+
+def due(database: Database, limit: int = 200) -> list[Wake]:
+    """Give the wake-up calls that must be sent again, and put off their next sending."""
+    now = time.time()
+    with database.read() as connection:  # a look without a lock: most of the time nothing is due
+        if connection.execute(select(outbox.c.id).where(outbox.c.due_at <= now).limit(1)).first() is None:
+            return []
+
+    def take(connection: Connection) -> list[Wake]:
+        rows = connection.execute(
+            select(outbox)
+            .where(outbox.c.due_at <= now)
+            .order_by(outbox.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        ).all()
+        for row in rows:
+            wait = min(RESEND_MAX_S, RESEND_S * 2 ** min(row.sends + 1, 10))
+            connection.execute(
+                update(outbox).where(outbox.c.id == row.id).values(due_at=now + wait, sends=row.sends + 1)
+            )
+        return [Wake(row.task, row.ref_id, row.queue) for row in rows]
+
+    return database.transact(take)
