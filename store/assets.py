@@ -1,0 +1,424 @@
+"""Assets: what was made or uploaded, with its tags, its history and its vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy import delete as sql_delete
+from sqlalchemy import insert as sql_insert
+
+from store.tables import asset_edges, asset_tags, assets, step_assets, vectors
+
+LATENTS = "latent/"  # spaces of generators; never indexed, kept when an asset is deleted
+VAE_LATENTS = "latent/vae"
+TAG_CHARACTERS = 80
+PAGE_LIMIT = 200
+
+
+class UnknownAsset(LookupError):
+    """No asset of this owner has this id."""
+
+
+@dataclass(frozen=True)
+class NewAsset:
+    """An asset before it is saved; its blobs are stored already.
+
+    Attributes:
+        recipe: {"tool", "version", "args", "weights"}, or None for an upload.
+        parents: ids of the assets it was made from.
+        vectors: by space, any shape, float32: "text/…" unit vectors for search, "latent/…" of a generator.
+    """
+
+    id: str
+    kind: str
+    media_type: str
+    sha256: str
+    size_bytes: int
+    caption: str
+    tags: Sequence[str] = ()
+    width: int | None = None
+    height: int | None = None
+    seconds: float | None = None
+    seed: int | None = None
+    recipe: Mapping[str, Any] | None = None
+    weights_hash: str | None = None
+    licence: str | None = None
+    thumbnail_sha256: str | None = None
+    parents: Sequence[str] = ()
+    vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """An asset as it was saved. Times are seconds since 1970."""
+
+    id: str
+    owner: str
+    kind: str
+    media_type: str
+    sha256: str
+    size_bytes: int
+    caption: str
+    width: int | None
+    height: int | None
+    seconds: float | None
+    seed: int | None
+    recipe: dict[str, Any] | None
+    weights_hash: str | None
+    licence: str | None
+    thumbnail_sha256: str | None
+    run_id: str | None
+    step_id: str | None
+    created_at: float
+    deleted_at: float | None
+    tags: tuple[str, ...]
+    parents: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what clients see of it."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in self._shown()}
+
+    def _shown(self) -> Iterable[tuple[str, Any]]:
+        return ((name, getattr(self, name)) for name in SHOWN)
+
+
+SHOWN = (
+    "id",
+    "kind",
+    "media_type",
+    "caption",
+    "tags",
+    "width",
+    "height",
+    "seconds",
+    "seed",
+    "recipe",
+    "sha256",
+    "size_bytes",
+    "created_at",
+    "run_id",
+    "step_id",
+    "parents",
+)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of a list; `next` is the cursor (`before`) of the following part."""
+
+    data: list[Asset]
+    has_more: bool
+    next: str | None
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """Where an asset came from and what came of it, oldest first; edges are (child, parent).
+
+    Deleted assets stay in it: history does not change.
+    """
+
+    ancestors: list[Asset]
+    descendants: list[Asset]
+    edges: list[tuple[str, str]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what clients see of it."""
+        return {
+            "ancestors": [asset.as_json() for asset in self.ancestors],
+            "descendants": [asset.as_json() for asset in self.descendants],
+            "edges": [{"child": child, "parent": parent} for child, parent in self.edges],
+        }
+
+
+def insert(
+    connection: Connection,
+    owner: str,
+    made: Sequence[NewAsset],
+    *,
+    run_id: str | None = None,
+    step_id: str | None = None,
+    now: float,
+) -> None:
+    """Save assets with their tags, edges and vectors and, of a step, as its results in order."""
+    _insert(connection, assets, [_row(asset, owner, run_id, step_id, now) for asset in made])
+    _insert(
+        connection, asset_tags, [{"asset_id": asset.id, "tag": tag} for asset in made for tag in clean_tags(asset.tags)]
+    )
+    _insert(
+        connection,
+        asset_edges,
+        [{"child_id": asset.id, "parent_id": parent} for asset in made for parent in dict.fromkeys(asset.parents)],
+    )
+    _insert(
+        connection,
+        vectors,
+        [_vector_row(asset.id, owner, space, value) for asset in made for space, value in asset.vectors.items()],
+    )
+    if step_id is not None:
+        link(connection, step_id, [asset.id for asset in made])
+
+
+def link(connection: Connection, step_id: str, asset_ids: Sequence[str]) -> None:
+    """Make assets (new ones, or ones that were found) the results of a step, in order."""
+    _insert(
+        connection,
+        step_assets,
+        [{"step_id": step_id, "position": position, "asset_id": id_} for position, id_ in enumerate(asset_ids)],
+    )
+
+
+def get(connection: Connection, owner: str, id_: str) -> Asset | None:
+    """Give an asset of the owner that is not deleted."""
+    return next(iter(get_many(connection, owner, [id_])), None)
+
+
+def get_many(connection: Connection, owner: str, ids: Sequence[str]) -> list[Asset]:
+    """Give those of the ids that are the owner's and not deleted, in the order of `ids`."""
+    query = select(assets).where(assets.c.id.in_(ids), assets.c.owner == owner, assets.c.deleted_at.is_(None))
+    found = {asset.id: asset for asset in _load(connection, query)}
+    return [found[id_] for id_ in ids if id_ in found]
+
+
+def of_step(connection: Connection, step_id: str) -> list[Asset]:
+    """Give the results of a step, in order, also deleted ones."""
+    query = (
+        select(assets)
+        .join(step_assets, step_assets.c.asset_id == assets.c.id)
+        .where(step_assets.c.step_id == step_id)
+        .order_by(step_assets.c.position)
+    )
+    return _load(connection, query)
+
+
+def by_sha256(connection: Connection, owner: str, sha256: str) -> Asset | None:
+    """Give the owner's oldest asset with these bytes, also a deleted one: recipes refer to their inputs so."""
+    query = select(assets).where(assets.c.sha256 == sha256, assets.c.owner == owner)
+    return next(iter(_load(connection, query.order_by(assets.c.created_at, assets.c.id).limit(1))), None)
+
+
+def list_(
+    connection: Connection,
+    owner: str,
+    *,
+    kind: str | None = None,
+    tag: str | None = None,
+    run_id: str | None = None,
+    before: str | None = None,
+    limit: int = 50,
+) -> Page:
+    """List the owner's assets, newest first.
+
+    Args:
+        before: the cursor `next` of the page before this one.
+        limit: 1 to 200.
+
+    Raises:
+        UnknownAsset: `before` is no asset of the owner.
+    """
+    limit = min(max(limit, 1), PAGE_LIMIT)
+    query = select(assets).where(*filters(owner, kind, () if tag is None else (tag,)))
+    if run_id is not None:
+        query = query.where(assets.c.run_id == run_id)
+    if before is not None:
+        query = query.where(_older_than(connection, owner, before))
+    found = _load(connection, query.order_by(assets.c.created_at.desc(), assets.c.id.desc()).limit(limit + 1))
+    has_more = len(found) > limit
+    return Page(found[:limit], has_more, found[limit - 1].id if has_more else None)
+
+
+def filters(owner: str, kind: str | None, tags: Sequence[str]) -> list[Any]:
+    """Give the conditions on `assets` for what the owner has, of a kind and with all of some tags."""
+    conditions = [assets.c.owner == owner, assets.c.deleted_at.is_(None)]
+    if kind is not None:
+        conditions.append(assets.c.kind == kind)
+    wanted = clean_tags(tags)
+    if wanted:
+        tagged = (
+            select(asset_tags.c.asset_id)
+            .where(asset_tags.c.tag.in_(wanted))
+            .group_by(asset_tags.c.asset_id)
+            .having(func.count() == len(wanted))
+        )
+        conditions.append(assets.c.id.in_(tagged))
+    return conditions
+
+
+def lineage(connection: Connection, owner: str, id_: str) -> Lineage:
+    """Follow the edges from an asset in both directions.
+
+    Raises:
+        UnknownAsset: it is no asset of the owner.
+    """
+    if get(connection, owner, id_) is None:
+        raise UnknownAsset(f"no asset {id_!r}")
+    up = _reach(asset_edges.c.child_id, asset_edges.c.parent_id, id_, "up")
+    down = _reach(asset_edges.c.parent_id, asset_edges.c.child_id, id_, "down")
+
+    def load(reached: Any) -> list[Asset]:
+        query = select(assets).where(assets.c.id.in_(select(reached.c.id)), assets.c.id != id_, assets.c.owner == owner)
+        return _load(connection, query.order_by(assets.c.created_at, assets.c.id))
+
+    ancestors, descendants = load(up), load(down)
+    known = {id_, *(asset.id for asset in (*ancestors, *descendants))}
+    rows = connection.execute(
+        select(asset_edges.c.child_id, asset_edges.c.parent_id)
+        .where(or_(asset_edges.c.child_id.in_(select(up.c.id)), asset_edges.c.parent_id.in_(select(down.c.id))))
+        .order_by(asset_edges.c.child_id, asset_edges.c.parent_id)
+    )
+    edges = [(child, parent) for child, parent in rows if child in known and parent in known]
+    return Lineage(ancestors, descendants, edges)
+
+
+def vector(connection: Connection, asset_id: str, space: str) -> np.ndarray | None:
+    """Give an asset's vector in a space, float32."""
+    row = connection.execute(
+        select(vectors.c.shape, vectors.c.content).where(vectors.c.asset_id == asset_id, vectors.c.space == space)
+    ).one_or_none()
+    return None if row is None else from_bytes(row.content, row.shape)
+
+
+def latents(connection: Connection, asset_id: str, space: str = VAE_LATENTS) -> np.ndarray | None:
+    """Give an asset's latents, or those of another asset of its owner with the same bytes.
+
+    A recipe names an input by its bytes, so equal bytes (a picture of ours that was uploaded again) must mean
+    equal latents.
+    """
+    own = vector(connection, asset_id, space)
+    if own is not None:
+        return own
+    this, twin = assets.alias(), assets.alias()
+    row = connection.execute(
+        select(vectors.c.shape, vectors.c.content)
+        .join(twin, twin.c.id == vectors.c.asset_id)
+        .join(this, and_(this.c.sha256 == twin.c.sha256, this.c.owner == twin.c.owner))
+        .where(this.c.id == asset_id, vectors.c.space == space)
+        .order_by(twin.c.created_at, twin.c.id)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else from_bytes(row.content, row.shape)
+
+
+def set_tags(connection: Connection, owner: str, id_: str, tags: Sequence[str]) -> Asset:
+    """Replace an asset's tags.
+
+    Raises:
+        UnknownAsset: it is no asset of the owner.
+    """
+    if get(connection, owner, id_) is None:
+        raise UnknownAsset(f"no asset {id_!r}")
+    connection.execute(sql_delete(asset_tags).where(asset_tags.c.asset_id == id_))
+    _insert(connection, asset_tags, [{"asset_id": id_, "tag": tag} for tag in clean_tags(tags)])
+    changed = get(connection, owner, id_)
+    assert changed is not None  # noqa: S101  (it was there in this transaction)
+    return changed
+
+
+def delete(connection: Connection, owner: str, id_: str, *, now: float) -> bool:
+    """Take an asset out of lists and search; its row, bytes and latents stay for the recipes made from it.
+
+    Returns:
+        False if it is no asset of the owner, or was deleted before.
+    """
+    changed = connection.execute(
+        update(assets)
+        .where(assets.c.id == id_, assets.c.owner == owner, assets.c.deleted_at.is_(None))
+        .values(deleted_at=now)
+    )
+    if changed.rowcount == 0:
+        return False
+    connection.execute(sql_delete(vectors).where(vectors.c.asset_id == id_, vectors.c.space.not_like(f"{LATENTS}%")))
+    return True
+
+
+def clean_tags(tags: Iterable[str]) -> list[str]:
+    """Give tags as they are stored and compared: lower case, trimmed, each once, none empty."""
+    return list(dict.fromkeys(tag for raw in tags if (tag := raw.strip().lower()[:TAG_CHARACTERS])))
+
+
+def to_bytes(value: np.ndarray) -> bytes:
+    """Give a vector as it is stored: float32, little endian, C order."""
+    return np.ascontiguousarray(value, dtype="<f4").tobytes()
+
+
+def from_bytes(content: bytes, shape: Sequence[int]) -> np.ndarray:
+    """Give a stored vector back, writable."""
+    return np.frombuffer(content, dtype="<f4").reshape(shape).astype(np.float32)
+
+
+def _insert(connection: Connection, table: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(sql_insert(table), rows)
+
+
+def _row(asset: NewAsset, owner: str, run_id: str | None, step_id: str | None, now: float) -> dict[str, Any]:
+    return {
+        "id": asset.id,
+        "owner": owner,
+        "kind": asset.kind,
+        "media_type": asset.media_type,
+        "sha256": asset.sha256,
+        "size_bytes": asset.size_bytes,
+        "caption": asset.caption,
+        "width": asset.width,
+        "height": asset.height,
+        "seconds": asset.seconds,
+        "seed": asset.seed,
+        "recipe": None if asset.recipe is None else dict(asset.recipe),
+        "weights_hash": asset.weights_hash,
+        "licence": asset.licence,
+        "thumbnail_sha256": asset.thumbnail_sha256,
+        "run_id": run_id,
+        "step_id": step_id,
+        "created_at": now,
+    }
+
+
+def _vector_row(asset_id: str, owner: str, space: str, value: np.ndarray) -> dict[str, Any]:
+    return {
+        "asset_id": asset_id,
+        "space": space,
+        "owner": owner,
+        "shape": list(value.shape),
+        "content": to_bytes(value),
+    }
+
+
+def _older_than(connection: Connection, owner: str, cursor: str) -> Any:
+    created_at = connection.execute(
+        select(assets.c.created_at).where(assets.c.id == cursor, assets.c.owner == owner)
+    ).scalar_one_or_none()
+    if created_at is None:
+        raise UnknownAsset(f"no asset {cursor!r} to list before")
+    return or_(assets.c.created_at < created_at, and_(assets.c.created_at == created_at, assets.c.id < cursor))
+
+
+def _reach(here: Any, there: Any, id_: str, name: str) -> Any:
+    """Give the ids that edges lead to from `id_`, itself included; UNION, so a loop ends."""
+    start = select(assets.c.id).where(assets.c.id == id_).cte(name, recursive=True)
+    return start.union(select(there).where(here == start.c.id))
+
+
+def _load(connection: Connection, query: Select[Any]) -> list[Asset]:
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
+    if not ids:
+        return []
+    tags = _grouped(connection, asset_tags.c.asset_id, asset_tags.c.tag, ids)
+    parents = _grouped(connection, asset_edges.c.child_id, asset_edges.c.parent_id, ids)
+    return [_asset(row, tags.get(row.id, ()), parents.get(row.id, ())) for row in rows]
+
+
+def _grouped(connection: Connection, key: Any, value: Any, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for id_, name in connection.execute(select(key, value).where(key.in_(ids)).order_by(key, value)):
+        found[id_] = (*found.get(id_, ()), name)
+    return found
+
+
+def _asset(row: Row[Any], tags: tuple[str, ...], parents: tuple[str, ...]) -> Asset:
+    return Asset(**row._mapping, tags=tags, parents=parents)
