@@ -7,6 +7,7 @@ which the runs of those lines are stored. So a line is neither lost nor done twi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, BinaryIO
 
@@ -23,6 +24,7 @@ WINDOW = 48  # runs of one batch that are open at a time
 BITE = 16  # lines a transaction
 MAX_LINE_BYTES = 1 << 20
 
+OpenBlob = Callable[[str], AbstractContextManager[BinaryIO]]
 ReadLine = Callable[[bytes], NewRun]  # raises ValueError with what is wrong with the line
 
 
@@ -49,7 +51,7 @@ def submit(t: Transition, owner: str, input_sha256: str) -> str:
     return batch_id
 
 
-def feed(t: Transition, batch_id: str, open_blob: Callable[[str], BinaryIO], read_line: ReadLine) -> None:
+def feed(t: Transition, batch_id: str, open_blob: OpenBlob, read_line: ReadLine) -> None:
     """Turn the next lines into runs, as far as the window allows, or end the batch."""
     batch = t.connection.execute(select(batches).where(batches.c.id == batch_id).with_for_update()).first()
     t.heard("feed", [batch_id])  # before anything is counted: a run that ends from now on calls again
@@ -66,9 +68,7 @@ def feed(t: Transition, batch_id: str, open_blob: Callable[[str], BinaryIO], rea
         t.wake("feed", batch_id, PLANNER_QUEUE, BATCH)
 
 
-def _take_lines(
-    t: Transition, batch: Row[Any], room: int, open_blob: Callable[[str], BinaryIO], read_line: ReadLine
-) -> None:
+def _take_lines(t: Transition, batch: Row[Any], room: int, open_blob: OpenBlob, read_line: ReadLine) -> None:
     position, line = batch.position_bytes, batch.lines
     exhausted = False
     with open_blob(batch.input_sha256) as source:
@@ -125,7 +125,7 @@ def cancel(t: Transition, owner: str, batch_id: str) -> None:
     t.wake("feed", batch_id, PLANNER_QUEUE, BATCH)
 
 
-def resume(t: Transition, owner: str, batch_id: str, read_line: ReadLine, open_blob: Callable[[str], BinaryIO]) -> int:
+def resume(t: Transition, owner: str, batch_id: str, read_line: ReadLine, open_blob: OpenBlob) -> int:
     """Go on with a cancelled batch: lines whose runs were cancelled are run anew, then the rest is read.
 
     Returns:

@@ -176,15 +176,20 @@ def renew(connection: Connection, claims: Sequence[Claim], now: float, lease_s: 
     for claim_ in sorted(claims, key=lambda c: c.id):
         held = connection.execute(update(steps).where(_mine(claim_)).values(lease_until=now + lease_s)).rowcount
         standing[claim_.id] = "held" if held else "lost"
-    cancelling = set(
+    for step_id, state in cancelling(connection, claims).items():
+        if standing[step_id] == "held":
+            standing[step_id] = state
+    return standing
+
+
+def cancelling(connection: Connection, claims: Sequence[Claim]) -> dict[str, str]:
+    """Give {step id: "cancelling"} for the steps whose run is to stop."""
+    stopping = set(
         connection.execute(
             select(runs.c.id).where(runs.c.id.in_({c.run_id for c in claims}), runs.c.status == "cancelling")
         ).scalars()
     )
-    for claim_ in claims:
-        if standing[claim_.id] == "held" and claim_.run_id in cancelling:
-            standing[claim_.id] = "cancelling"
-    return standing
+    return {claim_.id: "cancelling" for claim_ in claims if claim_.run_id in stopping}
 
 
 def guard(t: Transition, claim_: Claim) -> None:

@@ -1,0 +1,108 @@
+"""What a worker process keeps open: tables, blobs, index, models, and the messages to others."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from store.index import Index
+
+from store import transition
+from store.blobs import Blobs
+from store.database import Database
+from store.steps import Claim
+from store.transition import Transition, Wake
+from tools.base import ToolSpec
+from workers.leases import Leases
+from workers.messages import Messenger
+from workers.residency import Residency
+
+log = logging.getLogger(__name__)
+
+# A step of the studio itself: gets the bench and the claim, gives the change that its completion makes.
+InnerRunner = Callable[["Bench", Claim], Callable[[Transition], None]]
+Encoder = Any  # models.embedding.TextEncoder or its fake: .encode(texts) -> (N, D), .space, .dim
+
+
+@dataclass
+class Bench:
+    """The open things of one worker process. Whoever makes it closes it.
+
+    Attributes:
+        name: the worker's name; a new process of the same name takes back what its forerunner held.
+        specs: the tools by name.
+        inner: runners of "studio.…" steps by tool name; given by whoever starts the worker.
+        load_encoder: gives the text encoder; called once, at the first use.
+        load_chat: gives the language model (a LangChain chat model); called once, at the first use.
+        load_model: gives the model of a family.
+        scratch: a folder of this process for files that do not last.
+    """
+
+    name: str
+    queues: tuple[str, ...]
+    database: Database
+    blobs: Blobs
+    index: Index
+    messenger: Messenger
+    specs: Mapping[str, ToolSpec]
+    load_encoder: Callable[[], Encoder]
+    load_chat: Callable[[], Any]
+    load_model: Callable[[str], Any]
+    inner: Mapping[str, InnerRunner] = field(default_factory=dict)
+    lease_s: float = 15.0
+    max_attempts: int = 3
+    memory_bytes: int = 4 << 30
+    weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        self.leases = Leases(self.database, self.lease_s)
+        self.models = Residency(self.load_model, self.memory_bytes)
+        self._loading = threading.Lock()
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return self.load_encoder()
+
+    @cached_property
+    def _chat(self) -> Any:
+        return self.load_chat()
+
+    @property
+    def encoder(self) -> Encoder:
+        """The text encoder, loaded at the first use."""
+        with self._loading:
+            return self._encoder
+
+    @property
+    def chat(self) -> Any:
+        """The language model, loaded at the first use."""
+        with self._loading:
+            return self._chat
+
+    def change(self, change: Callable[[Transition], Any]) -> Any:
+        """Commit a change of state, then send its wake-up calls."""
+        result, wakes = transition.run(self.database, change)
+        self.send(wakes)
+        return result
+
+    def send(self, wakes: list[Wake]) -> None:
+        """Send wake-up calls; what the broker does not take is sent again later."""
+        if wakes:
+            self.messenger.send(wakes)
+
+    def tell(self, run_id: str, event: str, **fields: Any) -> None:
+        """Say something that may be dropped (progress, a preview, a piece of text)."""
+        try:
+            transition.run(self.database, lambda t: t.emit(run_id, event, **fields))
+        except Exception:
+            log.warning("event %s of run %s was dropped", event, run_id, exc_info=True)
+
+    def close(self) -> None:
+        """Close everything that was opened."""
+        self.messenger.close()
+        self.database.close()

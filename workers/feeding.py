@@ -1,0 +1,57 @@
+"""Reads the lines of a batch: `{"say": …}` or `{"tool": …, "args": {…}}`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from store import batches
+from store.runs import NewRun
+from tools.base import InvalidInput, ToolSpec
+from workers.bench import Bench
+from workers.planned import new_steps
+
+KEYS = {"say", "tool", "args"}
+MAX_SAY = 4000
+
+
+def line_reader(specs: Mapping[str, ToolSpec], max_attempts: int = 3) -> batches.ReadLine:
+    """Give the function that turns a line into a run, or raises ValueError with what is wrong with it."""
+
+    def read(raw: bytes) -> NewRun:
+        line = _parse(raw)
+        if "say" in line:
+            if "tool" in line or "args" in line:
+                raise ValueError('give either "say" or "tool" with "args", not both')
+            if not isinstance(line["say"], str) or not line["say"].strip() or len(line["say"]) > MAX_SAY:
+                raise ValueError(f'"say" must be a text of 1 to {MAX_SAY} characters')
+            return NewRun(owner="", request=line["say"], max_attempts=max_attempts)
+        plan = {"steps": [{"id": "s1", "tool": line.get("tool"), "args": line.get("args", {})}], "reply": ""}
+        try:
+            return NewRun(owner="", plan=plan, steps=new_steps(plan, specs, max_attempts))
+        except InvalidInput as error:
+            raise ValueError(str(error)) from error
+
+    return read
+
+
+def _parse(raw: bytes) -> dict[str, Any]:
+    try:
+        line = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from error
+    if not isinstance(line, dict) or not KEYS & set(line):
+        raise ValueError('a line is an object: {"say": "…"} or {"tool": "…", "args": {…}}')
+    unknown = sorted(set(line) - KEYS - {"id"})
+    if unknown:
+        raise ValueError(f"unknown keys: {', '.join(unknown)}")
+    if "args" in line and not isinstance(line["args"], dict):
+        raise ValueError('"args" must be an object')
+    return line
+
+
+def feed(bench: Bench, batch_id: str) -> None:
+    """Turn the next lines of a batch into runs."""
+    read = line_reader(bench.specs, bench.max_attempts)
+    bench.change(lambda t: batches.feed(t, batch_id, bench.blobs.open, read))

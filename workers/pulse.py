@@ -1,0 +1,87 @@
+"""The threads that keep a worker honest: leases, the reaper, the outbox, presence, and the search index."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from store import index, presence, steps, transition
+from workers.bench import Bench
+
+log = logging.getLogger(__name__)
+BEAT_S = 0.25
+SWEEP_S = 1.0
+INDEX_S = 0.5
+
+
+class Pulse:
+    """Runs beside the work in threads of its own until `stop`.
+
+    Args:
+        indexes: this process also brings new vectors into the search index.
+    """
+
+    def __init__(self, bench: Bench, *, indexes: bool) -> None:
+        self._bench = bench
+        self._ended = threading.Event()
+        self._started_at = time.time()
+        jobs: list[tuple[float, Callable[[], object]]] = [(BEAT_S, bench.leases.beat), (SWEEP_S, self._sweep)]
+        if indexes:
+            jobs.append((INDEX_S, self._push))
+        self._threads = [threading.Thread(target=self._repeat, args=job, daemon=True) for job in jobs]
+
+    def start(self) -> None:
+        """Take back what a dead worker of our name held, and begin."""
+        bench = self._bench
+        bench.database.transact(lambda connection: steps.release(connection, bench.name, time.time()))
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """End the threads; they finish what they do."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(timeout=5)
+
+    def _repeat(self, every_s: float, job: Callable[[], object]) -> None:
+        failing = False
+        while not self._ended.is_set():
+            try:
+                job()
+                failing = False
+            except Exception:
+                if not failing:  # once, not once a second
+                    log.exception("%s failed; it goes on trying", job)
+                failing = True
+            self._ended.wait(every_s)
+
+    def _sweep(self) -> None:
+        bench = self._bench
+        now = time.time()
+
+        def here(connection: Connection) -> None:
+            presence.here(
+                connection,
+                name=bench.name,
+                queues=bench.queues,
+                pid=os.getpid(),
+                started_at=self._started_at,
+                models=bench.models.loads(),
+            )
+
+        bench.database.transact(here)
+        with bench.database.read() as connection:
+            expired = steps.any_expired(connection, now)
+        if expired:
+            log.info("took back %d steps whose lease had ended", bench.change(steps.reap))
+        bench.send(transition.due(bench.database))
+
+    def _push(self) -> None:
+        while index.push_pending(self._bench.database, self._bench.index):
+            if self._ended.is_set():
+                return

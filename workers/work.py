@@ -1,0 +1,244 @@
+"""One turn of a worker: claim steps, run them, save what they made, move their runs on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models import registry
+from store import assets, steps
+from store.assets import NewAsset
+from store.ids import new_id
+from store.steps import Claim, LeaseLost
+from store.transition import Transition
+from tools import catalog, thumbnails
+from tools.base import Cancelled, Found, InvalidInput, Job, Made, ToolArgs, ToolError, ToolSpec, TryLater
+from workers.bench import Bench
+from workers.resolve import recipe_hash, resolve
+from workers.workshop import StepWorkshop
+
+log = logging.getLogger(__name__)
+Outcome = list[Made] | list[Found] | ToolError | Exception
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A claimed step whose arguments are resolved."""
+
+    claim: Claim
+    spec: ToolSpec
+    args: ToolArgs
+    weights: str
+    recipe_hash: str | None
+
+
+def work(bench: Bench) -> int:
+    """Claim the next step and all that can share its call, and carry them out.
+
+    Returns:
+        How many steps were carried out; 0 if there was nothing to do.
+    """
+    batch_sizes = {spec.name: spec.batch for spec in bench.specs.values()}
+    claims: list[Claim] = bench.change(
+        lambda t: steps.claim(t, queues=bench.queues, worker=bench.name, lease_s=bench.lease_s, batch_sizes=batch_sizes)
+    )
+    if not claims:
+        return 0
+    with bench.leases.hold(claims):
+        if claims[0].tool in bench.inner:
+            _run_inner(bench, claims[0])
+        else:
+            _run_tool(bench, claims)
+    return len(claims)
+
+
+def _run_inner(bench: Bench, claim: Claim) -> None:
+    try:
+        change = bench.inner[claim.tool](bench, claim)
+    except Exception as error:  # noqa: BLE001 — everything that a step can raise ends the step, nothing else
+        _settle(bench, claim, error)
+        return
+
+    def done(t: Transition) -> None:
+        steps.guard(t, claim)
+        change(t)
+        steps.complete(t, claim)
+
+    _commit(bench, claim, done)
+
+
+def _run_tool(bench: Bench, claims: Sequence[Claim]) -> None:
+    ready = [one for one in (_prepare(bench, claim) for claim in claims) if one is not None]
+    if not ready:
+        return
+    outcomes = _call(bench, ready)
+    made = [(one, outcome) for one, outcome in zip(ready, outcomes, strict=True) if isinstance(outcome, list)]
+    if made:
+        try:
+            _save(bench, made)
+        except Exception as error:  # noqa: BLE001 — the disk is full, say: the steps fail, the worker lives
+            for one, _ in made:
+                _settle(bench, one.claim, error)
+    for one, outcome in zip(ready, outcomes, strict=True):
+        if isinstance(outcome, Exception):
+            _settle(bench, one.claim, outcome)
+
+
+def _prepare(bench: Bench, claim: Claim) -> Ready | None:
+    """Resolve a step's arguments; a step that was made before, or whose arguments do not fit, ends here."""
+    spec = bench.specs.get(claim.tool)
+    if spec is None:
+        _settle(bench, claim, InvalidInput(f"there is no tool {claim.tool!r} on this worker"))
+        return None
+    try:
+        with bench.database.read() as connection:
+            args = resolve(connection, claim, spec)
+            weights = registry.weights_hash(*spec.models(args)) if spec.models(args) else ""
+            if not spec.exact or spec.gives is None:
+                return Ready(claim, spec, args, weights, None)
+            key = recipe_hash(connection, claim, spec, args, weights)
+            known = steps.made_before(connection, claim.owner, key)
+    except Exception as error:  # noqa: BLE001
+        _settle(bench, claim, error)
+        return None
+    if known is None:
+        return Ready(claim, spec, args, weights, key)
+
+    def answer(t: Transition) -> None:
+        steps.guard(t, claim)
+        steps.complete(t, claim, known, recipe_hash=key, cached=True, link=True)
+
+    _commit(bench, claim, answer)
+    return None
+
+
+def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
+    """Run the tool on all jobs; if it falls over as a whole, on each alone, so that one bad item fails alone."""
+    run = catalog.load(ready[0].spec.runner)
+    jobs = [Job(one.args, StepWorkshop(bench, one.claim)) for one in ready]
+    try:
+        outcomes: list[Outcome] = list(run(jobs))
+    except Exception as error:  # noqa: BLE001
+        if len(ready) == 1:
+            return [error]
+        log.warning("a batch of %d %s failed (%r); each runs alone", len(ready), ready[0].spec.name, error)
+        return [outcome for one in ready for outcome in _call(bench, [one])]
+    if len(outcomes) != len(ready):
+        raise RuntimeError(f"{ready[0].spec.runner} gave {len(outcomes)} results for {len(ready)} jobs")
+    return outcomes
+
+
+def _save(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
+    """Store bytes, then rows; one transaction for all steps of the call, without those whose lease was lost."""
+    new = {one.claim.id: new_assets(bench, one, outcome) for one, outcome in made}
+
+    def done(t: Transition) -> None:
+        for one, outcome in sorted(made, key=lambda pair: pair[0].claim.run_id):
+            try:
+                steps.guard(t, one.claim)
+            except LeaseLost as lost:
+                log.warning("%s; its result is dropped", lost)
+                continue
+            _write(t, one, new[one.claim.id], [item.asset_id for item in outcome if isinstance(item, Found)])
+
+    bench.change(done)
+
+
+def _write(t: Transition, one: Ready, new: Sequence[NewAsset], found: Sequence[str]) -> None:
+    claim = one.claim
+    if new:
+        assets.insert(t.connection, claim.owner, new, run_id=claim.run_id, step_id=claim.id, now=t.now)
+    for asset in new:
+        t.emit(
+            claim.run_id,
+            "asset.created",
+            step=claim.name,
+            asset={"id": asset.id, "kind": asset.kind, "caption": asset.caption, "seed": asset.seed},
+        )
+    ids = [asset.id for asset in new] or list(found)
+    steps.complete(t, claim, ids, recipe_hash=one.recipe_hash, link=not new)
+
+
+def new_assets(bench: Bench, one: Ready, outcome: Sequence[Made | Found]) -> list[NewAsset]:
+    """Give the rows of what a step made; their bytes and thumbnails are blobs afterwards."""
+    things = [item for item in outcome if isinstance(item, Made)]
+    if not things:
+        return []
+    thumbs = [thumbnails.thumbnail(thing) for thing in things]
+    names = bench.blobs.put_many([thing.content for thing in things] + [thumb for thumb in thumbs if thumb])
+    thumb_names = iter(names[len(things) :])
+    captions = bench.encoder.encode([thing.caption for thing in things])
+    return [
+        NewAsset(
+            id=new_id("asset"),
+            kind=thing.kind,
+            media_type=thing.media_type,
+            sha256=names[i],
+            size_bytes=len(thing.content),
+            caption=thing.caption,
+            tags=thing.tags,
+            width=thing.width,
+            height=thing.height,
+            seconds=thing.seconds,
+            seed=thing.seed,
+            recipe=recipe(one, thing),
+            weights_hash=one.weights or None,
+            licence="; ".join(dict.fromkeys(registry.licence(name) for name in thing.models)) or None,
+            thumbnail_sha256=next(thumb_names) if thumbs[i] else None,
+            parents=thing.parents,
+            vectors=_vectors(bench, thing, captions[i]),
+        )
+        for i, thing in enumerate(things)
+    ]
+
+
+def recipe(one: Ready, thing: Made) -> dict[str, Any]:
+    """Give what makes this one thing again."""
+    return {"tool": one.spec.name, "version": one.spec.version, "args": thing.args, "weights": one.weights}
+
+
+def _vectors(bench: Bench, thing: Made, caption: Any) -> Mapping[str, Any]:
+    found = {bench.encoder.space: caption}
+    if thing.latents is not None:
+        found[assets.VAE_LATENTS] = thing.latents
+    return found
+
+
+def _settle(bench: Bench, claim: Claim, error: Exception) -> None:
+    """End a step that did not go well: stopped, put back for later, or failed."""
+    if isinstance(error, LeaseLost):
+        log.warning("%s", error)
+        return
+    if not isinstance(error, ToolError):
+        log.error("step %s (%s) of run %s broke", claim.name, claim.tool, claim.run_id, exc_info=error)
+    body = as_error(error)
+
+    def end(t: Transition) -> None:
+        steps.guard(t, claim)
+        if isinstance(error, Cancelled):
+            steps.stop(t, claim)
+        else:
+            steps.fail(t, claim, body, again=isinstance(error, TryLater))
+
+    _commit(bench, claim, end)
+
+
+def as_error(error: Exception) -> dict[str, Any]:
+    """Put an exception into the error envelope's shape."""
+    if isinstance(error, InvalidInput):
+        return {"code": "invalid_input", "message": str(error), "type": "invalid_request", "param": None}
+    if isinstance(error, TryLater):
+        return {"code": "not_available", "message": str(error), "type": "try_later", "param": None}
+    if isinstance(error, ToolError):
+        return {"code": "tool_failed", "message": str(error), "type": "tool_failed", "param": None}
+    message = f"{type(error).__name__}: {error}; the worker's log has the traceback"
+    return {"code": "bug", "message": message, "type": "internal", "param": None}
+
+
+def _commit(bench: Bench, claim: Claim, change: Any) -> None:
+    try:
+        bench.change(change)
+    except LeaseLost as lost:
+        log.warning("%s; its result is dropped (step %s)", lost, claim.name)

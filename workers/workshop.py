@@ -1,0 +1,133 @@
+"""The workshop of one step: what a tool may use of the studio."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from store import assets, search
+from store.blobs import BlobError
+from store.steps import Claim
+from tools.base import Cancelled, Found, Input, InvalidInput, ToolFailed, TryLater
+from workers.bench import Bench
+
+if TYPE_CHECKING:
+    import numpy as np
+
+PROGRESS_EVERY_S = 0.25
+PREVIEW_EVERY_S = 1.0
+TEXT_EVERY_S = 0.1
+
+
+class StepWorkshop:
+    """Implements `tools.base.Workshop` for one claimed step. A step that is made again for a check tells nobody."""
+
+    def __init__(self, bench: Bench, claim: Claim, *, quiet: bool = False) -> None:
+        self._bench = bench
+        self._claim = claim
+        self._quiet = quiet
+        self._told_at = 0.0
+        self._previewed_at = 0.0
+        self._started = time.monotonic()
+
+    def progress(self, fraction: float, preview: bytes | None = None) -> None:
+        """See `tools.base.Workshop.progress`."""
+        reason = self._bench.leases.stopped(self._claim)
+        if reason is not None:
+            raise Cancelled(f"step {self._claim.name!r} stops: {reason}")
+        now = time.monotonic()
+        if self._quiet or (now - self._told_at < PROGRESS_EVERY_S and fraction < 1):
+            return
+        self._told_at = now
+        percent = round(100 * min(1.0, max(0.0, fraction)))
+        eta_s = (now - self._started) * (1 - fraction) / fraction if fraction > 0 else None
+        self._tell("step.progress", percent=percent, eta_s=None if eta_s is None else round(eta_s, 1))
+        if preview is not None and now - self._previewed_at > PREVIEW_EVERY_S:
+            self._previewed_at = now
+            self._tell("step.preview", thumbnail="data:image/png;base64," + base64.b64encode(preview).decode())
+
+    def inputs(self, references: str | Sequence[str]) -> list[Input]:
+        """See `tools.base.Workshop.inputs`."""
+        given = [references] if isinstance(references, str) else list(references)
+        return [self._open(reference.removeprefix("@")) for reference in given]
+
+    def _open(self, asset_id: str) -> Input:
+        with self._bench.database.read() as connection:
+            asset = assets.get(connection, self._claim.owner, asset_id)
+            if asset is None:
+                raise InvalidInput(f"there is no asset {asset_id!r}")
+            latents = assets.latents(connection, asset_id)
+        try:
+            content = self._bench.blobs.get(asset.sha256)
+        except BlobError as error:
+            raise ToolFailed(f"the bytes of asset {asset_id!r} cannot be read: {error}") from error
+        return Input(asset.id, asset.kind, asset.media_type, asset.sha256, content, asset.caption, latents)  # type: ignore[arg-type]
+
+    def model(self, family: str) -> Any:
+        """See `tools.base.Workshop.model`."""
+        return self._bench.models.get(family)
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """See `tools.base.Workshop.embed`."""
+        vectors: np.ndarray = self._bench.encoder.encode(list(texts))
+        return vectors
+
+    def search(
+        self, *, query: str | None, like: str | None, kind: str | None, tags: Sequence[str], limit: int
+    ) -> list[Found]:
+        """See `tools.base.Workshop.search`."""
+        space = self._bench.encoder.space
+        vector = None
+        exclude: tuple[str, ...] = ()
+        if like is not None:
+            asset_id = like.removeprefix("@")
+            exclude = (asset_id,)
+            with self._bench.database.read() as connection:
+                vector = assets.vector(connection, asset_id, space)
+            if vector is None:
+                raise InvalidInput(f"like: asset {asset_id!r} has no vector to compare with")
+        if query is not None:
+            wanted = self.embed([query])[0]
+            vector = wanted if vector is None else vector + wanted
+        hits = search.search(
+            self._bench.database,
+            self._bench.index,
+            owner=self._claim.owner,
+            space=space,
+            vector=vector,
+            kind=kind,
+            tags=tuple(tags),
+            limit=limit,
+            exclude=exclude,
+        )
+        return [Found(hit.asset.id, hit.score) for hit in hits]
+
+    def write(self, prompt: str, *, about: Sequence[str], max_words: int, seed: int) -> str:
+        """See `tools.base.Workshop.write`."""
+        from models.language.write import write
+
+        waiting: list[str] = []
+        told_at = time.monotonic()
+
+        def on_text(piece: str) -> None:
+            nonlocal told_at
+            waiting.append(piece)
+            if time.monotonic() - told_at > TEXT_EVERY_S:
+                self.progress(0.0)
+                self._tell("text.delta", text="".join(waiting))
+                waiting.clear()
+                told_at = time.monotonic()
+
+        try:
+            text = write(self._bench.chat, prompt, list(about), max_words, seed, on_text)
+        except (ConnectionError, TimeoutError) as error:
+            raise TryLater(f"the language model does not answer: {error}") from error
+        if waiting:
+            self._tell("text.delta", text="".join(waiting))
+        return text
+
+    def _tell(self, event: str, **fields: Any) -> None:
+        if not self._quiet:
+            self._bench.tell(self._claim.run_id, event, step=self._claim.name, **fields)
