@@ -15,6 +15,7 @@ from store.tables import asset_edges, asset_tags, assets, step_assets, vectors
 
 LATENTS = "latent/"  # spaces of generators; never indexed, kept when an asset is deleted
 VAE_LATENTS = "latent/vae"
+NEVER_INDEXED = 0.0
 TAG_CHARACTERS = 80
 PAGE_LIMIT = 200
 
@@ -385,6 +386,7 @@ def _vector_row(asset_id: str, owner: str, space: str, value: np.ndarray) -> dic
         "owner": owner,
         "shape": list(value.shape),
         "content": to_bytes(value),
+        "indexed_at": NEVER_INDEXED if space.startswith(LATENTS) else None,
     }
 
 

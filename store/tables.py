@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -229,6 +230,8 @@ asset_edges = Table(
     Index(None, "parent_id"),
 )
 
+PENDING = "indexed_at IS NULL"
+
 # Unit vectors for search ("text/…" spaces) and the generators' latents ("latent/…"), float32, little endian.
 vectors = Table(
     "vectors",
@@ -238,8 +241,9 @@ vectors = Table(
     Column("owner", String(80), nullable=False),
     Column("shape", JSON, nullable=False),
     Column("content", LargeBinary, nullable=False),
-    Column("indexed_at", Double),  # when the index took it; None: not yet, or not to be indexed
+    Column("indexed_at", Double),  # when the index took it; None: not yet; 0: never, it is no text space
     Index(None, "owner", "space", "indexed_at"),
+    Index("ix_vectors_pending", "asset_id", sqlite_where=text(PENDING), postgresql_where=text(PENDING)),
 )
 
 # Who is there: each worker process writes its row every second.

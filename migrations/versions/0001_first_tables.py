@@ -187,6 +187,13 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_vectors_owner_space_indexed_at"), ["owner", "space", "indexed_at"], unique=False
         )
+        batch_op.create_index(
+            "ix_vectors_pending",
+            ["asset_id"],
+            unique=False,
+            sqlite_where=sa.text("indexed_at IS NULL"),
+            postgresql_where=sa.text("indexed_at IS NULL"),
+        )
 
     op.create_table(
         "events",
@@ -278,6 +285,7 @@ def downgrade() -> None:
     op.drop_table("steps")
     op.drop_table("events")
     with op.batch_alter_table("vectors", schema=None) as batch_op:
+        batch_op.drop_index("ix_vectors_pending")
         batch_op.drop_index(batch_op.f("ix_vectors_owner_space_indexed_at"))
 
     op.drop_table("vectors")

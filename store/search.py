@@ -1,0 +1,251 @@
+"""Search by meaning: the index proposes, SQL decides.
+
+The index may be behind, wrong, down or missing altogether. What it has not taken yet is compared here, each of its
+hits is checked against SQL, and without it all vectors of the owner are compared.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from store import assets
+from store.assets import Asset
+from store.database import Database
+from store.index import Index, IndexDownError, nearest
+from store.tables import assets as assets_table
+from store.tables import vectors
+
+log = logging.getLogger(__name__)
+
+TEXT_SPACES = "text/%"
+EXACT_ROWS = 2000  # a filter that leaves at most so many is answered by comparing with all of them
+FIRST_ASK = 16
+WIDER = 4
+WIDEST_ASK = 2000  # past it, comparing with everything is as fast as asking
+PUSH_ROWS = 512
+
+
+@dataclass(frozen=True)
+class Hit:
+    """An asset that was found; `score` is the cosine in [-1, 1], or 0 where nothing was compared."""
+
+    asset: Asset
+    score: float
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A vector that the index has not taken yet."""
+
+    asset_id: str
+    owner: str
+    space: str
+    vector: np.ndarray
+
+
+def search(
+    database: Database,
+    index: Index | None,
+    *,
+    owner: str,
+    space: str,
+    vector: np.ndarray | None,
+    kind: str | None = None,
+    tags: Sequence[str] = (),
+    limit: int = 10,
+    exclude: Sequence[str] = (),
+) -> list[Hit]:
+    """Find the owner's assets nearest to a vector, nearest first; without a vector the newest.
+
+    Args:
+        index: None where there is none to trust.
+        vector: (D,) of any length above 0, in `space`.
+        kind, tags: only assets of this kind, with all of these tags.
+        exclude: ids that are not wanted.
+    """
+    limit = max(1, limit)
+    with database.read() as connection:
+        if vector is None:
+            return _newest(connection, owner, kind, tags, limit, exclude)
+        looked = _Look(connection, owner, space, _unit(vector), kind, tuple(tags), limit, frozenset(exclude))
+        if index is None or looked.is_selective():
+            return looked.exactly()
+        try:
+            return looked.through(index)
+        except IndexDownError as error:
+            log.warning("search compares all vectors of an owner: %s", error)
+            return looked.exactly()
+
+
+@dataclass(frozen=True)
+class _Look:
+    """One search under way."""
+
+    connection: Connection
+    owner: str
+    space: str
+    vector: np.ndarray
+    kind: str | None
+    tags: tuple[str, ...]
+    limit: int
+    exclude: frozenset[str]
+
+    def is_selective(self) -> bool:
+        """Say whether a filter leaves few assets."""
+        if self.kind is None and not self.tags:
+            return False
+        matching = select(assets_table.c.id).where(*assets.filters(self.owner, self.kind, self.tags))
+        query = select(func.count()).select_from(matching.limit(EXACT_ROWS + 1).subquery())
+        return self.connection.execute(query).scalar_one() <= EXACT_ROWS
+
+    def exactly(self) -> list[Hit]:
+        """Compare with every vector that fits."""
+        query = (
+            select(vectors.c.asset_id, vectors.c.content)
+            .join(assets_table, assets_table.c.id == vectors.c.asset_id)
+            .where(vectors.c.owner == self.owner, vectors.c.space == self.space)
+            .where(*assets.filters(self.owner, self.kind, self.tags))
+            .order_by(assets_table.c.created_at.desc(), assets_table.c.id.desc())
+        )
+        found = self._compared(query, self.limit + len(self.exclude))
+        return self._checked(found)[: self.limit]
+
+    def through(self, index: Index) -> list[Hit]:
+        """Ask the index for more and more until enough of what it gives is right."""
+        # Read before the index is asked: what it takes in between is then found twice rather than never.
+        fresh = self._compared(
+            select(vectors.c.asset_id, vectors.c.content).where(
+                vectors.c.owner == self.owner, vectors.c.space == self.space, vectors.c.indexed_at.is_(None)
+            )
+        )
+        ask = max(FIRST_ASK, 2 * self.limit) + len(self.exclude)
+        while ask <= WIDEST_ASK:
+            proposed = index.query(self.owner, self.space, self.vector, ask)
+            merged = {**dict(proposed), **dict(fresh)}
+            hits = self._checked(sorted(merged.items(), key=lambda found: -found[1]))
+            if len(hits) >= self.limit or len(proposed) < ask:
+                return hits[: self.limit]
+            ask *= WIDER
+        return self.exactly()
+
+    def _compared(self, query: Any, limit: int | None = None) -> list[tuple[str, float]]:
+        rows = self.connection.execute(query).all()
+        ids = [row.asset_id for row in rows]
+        matrix = np.frombuffer(b"".join(row.content for row in rows), "<f4").reshape(len(rows), -1) if rows else None
+        return [] if matrix is None else nearest(ids, matrix, self.vector, limit or len(ids))
+
+    def _checked(self, found: Sequence[tuple[str, float]]) -> list[Hit]:
+        """Keep, in order, the assets that are there, the owner's and fit; load no more than can be needed."""
+        wanted = [(id_, score) for id_, score in found if id_ not in self.exclude]
+        hits: list[Hit] = []
+        for start in range(0, len(wanted), self.limit):
+            some = dict(wanted[start : start + self.limit])
+            loaded = assets.get_many(self.connection, self.owner, list(some))
+            hits += [Hit(asset, _cosine(some[asset.id])) for asset in loaded if self._fits(asset)]
+            if len(hits) >= self.limit:
+                break
+        return hits
+
+    def _fits(self, asset: Asset) -> bool:
+        tags = assets.clean_tags(self.tags)
+        return (self.kind is None or asset.kind == self.kind) and set(tags) <= set(asset.tags)
+
+
+def pending(connection: Connection, limit: int = PUSH_ROWS) -> list[Pending]:
+    """Give vectors that the index has not taken yet, of any owner."""
+    rows = connection.execute(
+        select(vectors)
+        .where(vectors.c.indexed_at.is_(None), vectors.c.space.like(TEXT_SPACES))
+        .order_by(vectors.c.asset_id)
+        .limit(limit)
+    )
+    return [Pending(row.asset_id, row.owner, row.space, assets.from_bytes(row.content, row.shape)) for row in rows]
+
+
+def mark_indexed(connection: Connection, taken: Sequence[Pending], now: float) -> None:
+    """Record that the index took vectors."""
+    if taken:
+        connection.execute(
+            update(vectors)
+            .where(vectors.c.asset_id == bindparam("of_id"), vectors.c.space == bindparam("of_space"))
+            .values(indexed_at=now),
+            [{"of_id": row.asset_id, "of_space": row.space} for row in taken],
+        )
+
+
+def push_pending(database: Database, index: Index, limit: int = PUSH_ROWS) -> int:
+    """Hand the index what it has not taken yet, and give the number; doing it twice changes nothing.
+
+    Raises:
+        IndexDownError: the index does not answer; the vectors stay pending.
+    """
+    with database.read() as connection:
+        rows = pending(connection, limit)
+    groups: dict[tuple[str, str], list[Pending]] = {}
+    for row in rows:
+        groups.setdefault((row.owner, row.space), []).append(row)
+    for (owner, space), group in groups.items():
+        index.upsert(owner, space, [row.asset_id for row in group], np.stack([row.vector for row in group]))
+        database.transact(lambda connection, group=group: mark_indexed(connection, group, time.time()))  # type: ignore[misc]
+    return len(rows)
+
+
+def rebuild(
+    database: Database, index: Index, *, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> int:
+    """Empty the index and fill it again from SQL; searches go on meanwhile and compare exactly.
+
+    Args:
+        on_progress: called with the vectors done and all of them.
+
+    Returns:
+        The number of vectors.
+
+    Raises:
+        IndexDownError: the index does not answer. If its server cannot start, delete its folder first: nothing
+            is lost.
+    """
+    index.drop()
+    text_vectors = vectors.c.space.like(TEXT_SPACES)
+    database.transact(
+        lambda connection: connection.execute(update(vectors).where(text_vectors).values(indexed_at=None))
+    )
+    with database.read() as connection:
+        total = connection.execute(select(func.count()).select_from(vectors).where(text_vectors)).scalar_one()
+    done = 0
+    while pushed := push_pending(database, index):
+        done += pushed
+        on_progress(min(done, total), total)
+    return done
+
+
+def _newest(
+    connection: Connection, owner: str, kind: str | None, tags: Sequence[str], limit: int, exclude: Sequence[str]
+) -> list[Hit]:
+    query = (
+        select(assets_table.c.id)
+        .where(*assets.filters(owner, kind, tags), assets_table.c.id.not_in(exclude))
+        .order_by(assets_table.c.created_at.desc(), assets_table.c.id.desc())
+        .limit(limit)
+    )
+    ids = list(connection.execute(query).scalars())
+    return [Hit(asset, 0.0) for asset in assets.get_many(connection, owner, ids)]
+
+
+def _unit(vector: np.ndarray) -> np.ndarray:
+    length = float(np.linalg.norm(vector))
+    if not np.isfinite(length) or length == 0:
+        raise ValueError("a vector to search with is finite and not zero")
+    unit: np.ndarray = (np.asarray(vector, np.float64) / length).astype(np.float32)
+    return unit
+
+
+def _cosine(score: float) -> float:
+    return min(1.0, max(-1.0, score))
