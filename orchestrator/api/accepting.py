@@ -1,0 +1,120 @@
+"""Accepting requests and plans: what the routes of runs, threads, plans and checks share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator import errors
+from orchestrator.api.context import Context
+from store import runs
+from store.runs import NewRun, NewStep
+from tools import catalog
+from tools.base import InvalidInput
+from workers.planned import new_steps
+
+
+def accept(
+    here: Context,
+    owner: str,
+    *,
+    request: str | None = None,
+    plan: Mapping[str, Any] | None = None,
+    thread_id: str | None = None,
+    needs_approval: bool = False,
+    plan_only: bool = False,
+    idempotency_key: str | None = None,
+) -> dict[str, Any]:
+    """Store a request or a plan and give its run; from here on it will be carried out.
+
+    Raises:
+        Invalid: the plan does not fit the tools.
+        Conflict: the idempotency key was used for something else.
+        UnknownId: there is no such thread.
+    """
+    checked, steps = (None, ()) if plan is None else check_plan(here, plan)
+    if request is not None and not request.strip():
+        raise errors.Invalid("say: there are no words in it", param="say")
+    new = NewRun(
+        owner=owner,
+        request=request,
+        plan=checked,
+        steps=steps,
+        thread_id=thread_id,
+        priority=runs.CHAT if plan is None else runs.DIRECT,
+        needs_approval=needs_approval,
+        plan_only=plan_only,
+        idempotency_key=idempotency_key,
+        max_attempts=here.settings.max_attempts,
+    )
+    return submit(here, new)
+
+
+def submit(here: Context, new: NewRun) -> dict[str, Any]:
+    """Commit a new run, wake a worker, and give the run.
+
+    Raises:
+        Conflict: the idempotency key was used for something else.
+    """
+    accepted = here.commit(lambda t: runs.accept(t, new))
+    run = view(here, new.owner, accepted.run_id)
+    if not accepted.created and not _same(run, new):
+        raise errors.Conflict(
+            f"the key {new.idempotency_key!r} was used for another request, run {run['id']!r}; use a new one",
+            param="Idempotency-Key",
+        )
+    return run
+
+
+def _same(run: Mapping[str, Any], new: NewRun) -> bool:
+    given = (new.request, new.thread_id, None if new.plan is None else dict(new.plan))
+    # The plan of a request in words is the planner's; only a plan that came from outside can be compared.
+    return given == (run["request"], run["thread_id"], run["plan"] if new.plan is not None else None)
+
+
+def view(here: Context, owner: str, run_id: str) -> dict[str, Any]:
+    """Give a run as clients see it."""
+    with here.database.read() as connection:
+        return runs.get(connection, owner, run_id)
+
+
+def check_plan(here: Context, plan: Mapping[str, Any]) -> tuple[dict[str, Any], Sequence[NewStep]]:
+    """Check a plan that came from outside.
+
+    Raises:
+        Invalid: it does not fit; the message names the step and the argument.
+    """
+    unknown = sorted(set(plan) - {"steps", "reply"})
+    entries = plan.get("steps")
+    if unknown or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        fault = f"unknown keys {', '.join(unknown)}" if unknown else "steps is not a list of objects"
+        raise errors.Invalid(f'{fault}; a plan is {{"steps": [{{"id", "tool", "args"}}], "reply"}}', param="plan")
+    shaped = {"steps": entries, "reply": str(plan.get("reply") or "")}
+    try:
+        return shaped, new_steps(shaped, catalog.specs(), here.settings.max_attempts)
+    except InvalidInput as error:
+        raise errors.Invalid(str(error), param="plan") from error
+
+
+def approve(here: Context, owner: str, run_id: str, edited: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Start a run that waits for approval.
+
+    Raises:
+        Conflict: it does not wait, or has no plan.
+        Invalid: the edited plan does not fit.
+    """
+    run = view(here, owner, run_id)
+    plan = edited if edited is not None else run["plan"]
+    if run["status"] != "waiting_approval" or plan is None:
+        raise errors.Conflict(f"run {run_id!r} is {run['status']}; only a run that waits for approval can be approved")
+    checked, steps = check_plan(here, plan)
+    here.commit(lambda t: runs.approve(t, owner, run_id, checked, steps))
+    return view(here, owner, run_id)
+
+
+def rerun(here: Context, owner: str, run_id: str, idempotency_key: str | None) -> dict[str, Any]:
+    """Run the plan of a run again, or its words where there was no plan."""
+    run = view(here, owner, run_id)
+    if run["plan"] and run["plan"].get("steps"):
+        return accept(here, owner, plan=run["plan"], idempotency_key=idempotency_key)
+    return accept(here, owner, request=run["request"], thread_id=run["thread_id"], idempotency_key=idempotency_key)

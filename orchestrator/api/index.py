@@ -1,0 +1,25 @@
+"""The search index, which can be built again at any time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from orchestrator.api.context import Here, Owner
+from orchestrator.errors import StudioNotReady
+from store import search
+from store.index import IndexDownError
+
+router = APIRouter(prefix="/v1/index", tags=["index"])
+
+
+@router.post("/rebuild")
+def rebuild(here: Here, owner: Owner) -> dict[str, Any]:
+    """Empty the index and fill it from SQL; searches go on meanwhile."""
+    if here.index is None:
+        raise StudioNotReady("this studio runs without an index; search compares all vectors")
+    try:
+        return {"vectors": search.rebuild(here.database, here.index)}
+    except IndexDownError as error:
+        raise StudioNotReady(f"{error}; see logs/index.log") from error

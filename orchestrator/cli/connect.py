@@ -1,0 +1,120 @@
+"""Finds the running studio, or starts one for a single command."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from orchestrator.errors import StudioNotReady
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Client
+    from orchestrator.settings import Settings
+
+START_S = 120.0
+END_S = 10.0
+USERS = "studio.users"  # each command that uses the studio of another command holds this
+
+
+def note(text: str) -> None:
+    """Say something to the person that is no part of the result."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def studio(settings: Settings) -> Iterator[Client]:
+    """Give a client of the studio on the data folder; a studio that had to be started is ended afterwards.
+
+    Raises:
+        StudioNotReady: it could not be started, or did not become ready.
+    """
+    from orchestrator import home
+    from orchestrator.cli.client import Client
+
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (settings.home / USERS).open("a") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        card = home.running(settings.home)
+        process = None if card else _start(settings)
+        try:
+            url = card.url if card else _card_of(settings, process)
+            _wait_until_ready(settings, url, process)
+            client = Client(url)
+            try:
+                yield client
+            finally:
+                client.close()
+        finally:
+            if process is not None:
+                _end(process, users)
+
+
+def _start(settings: Settings) -> subprocess.Popen[bytes]:
+    from orchestrator.children import spawn
+
+    note(f"No studio runs on {settings.home}; starting one for this command.")
+    settings.logs.mkdir(parents=True, exist_ok=True)
+    with (settings.logs / "embedded.log").open("wb") as log:
+        return spawn(
+            [sys.executable, "-m", "orchestrator.studio"],
+            environment={**os.environ, **settings.environment()},
+            output=log,
+        )
+
+
+def _card_of(settings: Settings, process: subprocess.Popen[bytes] | None) -> str:
+    """Wait for the address of the studio that was just started, by us or, a moment earlier, by another command."""
+    from orchestrator import home
+
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        if (card := home.running(settings.home)) is not None:
+            return card.url
+        if process is not None and process.poll() is not None:
+            raise StudioNotReady(f"the studio could not be started: {_last_words(settings.logs / 'embedded.log')}")
+        time.sleep(0.02)
+    raise StudioNotReady(f"the studio did not start; see {settings.logs}")
+
+
+def _wait_until_ready(settings: Settings, url: str, process: subprocess.Popen[bytes] | None) -> None:
+    from orchestrator.studio import missing
+
+    began = time.monotonic()
+    while lacking := missing(url, timeout_s=5):
+        waited = time.monotonic() - began
+        if waited > START_S:
+            what = "; ".join(f"{name} {detail}" for name, detail in lacking.items())
+            raise StudioNotReady(f"the studio did not become ready in {waited:.0f} s: {what}; see {settings.logs}")
+        time.sleep(0.05)
+    if process is not None:
+        note(f"Ready after {time.monotonic() - began:.1f} s.")
+
+
+def _end(process: subprocess.Popen[bytes], users: IO[str]) -> None:
+    """End our studio, once no other command uses it."""
+    try:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            note("Another command uses this studio; it ends when that one has ended.")
+            fcntl.flock(users, fcntl.LOCK_EX)
+    finally:
+        process.terminate()
+        try:
+            process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1] if lines else f"it ended without a word; see {log.parent}"

@@ -1,0 +1,140 @@
+"""Shows a run while it happens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from orchestrator.cli.connect import note
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    from orchestrator.cli.client import Client
+
+Plan = dict[str, Any]
+
+
+class View(Protocol):
+    """Whoever is told of a run's events."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Show one event."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Show one event."""
+
+
+class Lines:
+    """Prints each event as a line of JSON."""
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Show one event."""
+        print(json.dumps(event, ensure_ascii=False), flush=True)
+
+
+class Bars:
+    """Shows the plan, then a progress bar a step."""
+
+    def __init__(self, console: Console, progress: Progress) -> None:
+        self._console = console
+        self._progress = progress
+        self._tasks: dict[str, TaskID] = {}
+
+    def event(self, event: dict[str, Any]) -> None:
+        """Show one event."""
+        show = getattr(self, "_" + event["type"].replace(".", "_"), None)
+        if show is not None:
+            show(event)
+
+    def _plan_created(self, event: dict[str, Any]) -> None:
+        if event["plan"]["steps"]:
+            print_plan(self._console, event["plan"])
+        for step in event["plan"]["steps"]:
+            self._tasks[step["id"]] = self._progress.add_task(f"{step['id']} {step['tool']}", total=100, state="waits")
+
+    def _step_queued(self, event: dict[str, Any]) -> None:
+        self._set(event["step"], state="waits")
+
+    def _step_started(self, event: dict[str, Any]) -> None:
+        self._set(event["step"], state="works")
+
+    def _step_progress(self, event: dict[str, Any]) -> None:
+        eta_s = event.get("eta_s")
+        self._set(event["step"], completed=event["percent"], state=f"{eta_s:.0f} s left" if eta_s else "works")
+
+    def _step_cached(self, event: dict[str, Any]) -> None:
+        self._set(event["step"], completed=100, state="was made before")
+
+    def _step_completed(self, event: dict[str, Any]) -> None:
+        if self._state(event["step"]) != "was made before":
+            self._set(event["step"], completed=100, state="done")
+
+    def _step_failed(self, event: dict[str, Any]) -> None:
+        self._set(event["step"], state="failed")
+        self._console.print(f"{event['step']} failed: {event['error']['message']}", style="red", markup=False)
+
+    def _step_retrying(self, event: dict[str, Any]) -> None:
+        self._set(event["step"], completed=0, state=f"tries again ({event['attempt']} of {event['of']} failed)")
+
+    def _state(self, step: str) -> str:
+        task = self._tasks.get(step)
+        return "" if task is None else str(self._progress.tasks[task].fields["state"])
+
+    def _set(self, step: str, **fields: Any) -> None:
+        if step in self._tasks:
+            self._progress.update(self._tasks[step], **fields)
+
+
+@contextmanager
+def bars() -> Iterator[Bars]:
+    """Give progress bars on the terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+
+    console = Console(highlight=False, soft_wrap=True)
+    columns = (
+        SpinnerColumn(finished_text="✓"),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[state]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        yield Bars(console, progress)
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """Print a plan, a line a step."""
+    console.print("Plan", style="bold")
+    for step in plan["steps"]:
+        args = ", ".join(f"{name}={_value(value)}" for name, value in step["args"].items())
+        console.print(f"  {step['id']}  {step['tool']}({args})", markup=False)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list) and len(value) == 1:
+        return _value(value[0])
+    if isinstance(value, str) and value.startswith(("$", "@")):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def to_the_end(client: Client, run_id: str, view: View) -> dict[str, Any]:
+    """Follow a run until it has ended, and give it. Ctrl-C cancels it, and a second Ctrl-C stops looking."""
+    try:
+        for event in client.events(run_id):
+            view.event(event)
+    except KeyboardInterrupt:
+        note(f"Cancelling run {run_id} …")
+        client.post(f"/v1/runs/{run_id}/cancel")
+        for _ in client.events(run_id):
+            pass
+    return client.get(f"/v1/runs/{run_id}")

@@ -1,0 +1,226 @@
+"""Examines a studio: what is there, what is missing, what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from orchestrator import broker, home
+from orchestrator.errors import SettingsError, StudioError
+from orchestrator.settings import Settings, read_settings
+from orchestrator.studio import missing
+
+State = Literal["ok", "warning", "missing"]
+FREE_BYTES = 2 << 30
+FEW_BYTES = 200 << 20
+TIMEOUT_S = 4.0
+LLM_PACKAGES = {"openai": "langchain_openai", "google_genai": "langchain_google_genai", "scripted": "langchain_core"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at; "missing" means that the studio cannot work without it."""
+
+    what: str
+    state: State
+    found: str
+    remedy: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return asdict(self)
+
+
+def examine() -> list[Finding]:
+    """Look at everything."""
+    findings = [_python(), *_packages()]
+    try:
+        settings = read_settings()
+    except SettingsError as error:
+        return [*findings, Finding("settings", "missing", error.message, "correct it, then run `atelier doctor` again")]
+    findings.append(Finding("settings", "ok", f"data folder {settings.home}"))
+    looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+        _folder,
+        _server,
+        _index_server,
+        _weights,
+        _language_model,
+        _database,
+        _running,
+    )
+    for look in looks:
+        findings.extend(look(settings))
+    return findings
+
+
+def is_well(findings: list[Finding]) -> bool:
+    """Say whether nothing that is needed is missing."""
+    return all(finding.state != "missing" for finding in findings)
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    fits = (3, 11) <= sys.version_info[:2] < (3, 13)
+    return Finding("python", "ok" if fits else "missing", version, "" if fits else "use Python 3.11 or 3.12")
+
+
+def _packages() -> Iterator[Finding]:
+    lacking: list[str] = []
+    for requirement in metadata.requires("atelier") or ():
+        if "extra ==" in requirement:
+            continue
+        name = re.split(r"[\s<>=!~\[;]", requirement, maxsplit=1)[0]
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            lacking.append(name)
+    if lacking:
+        yield Finding("packages", "missing", f"not installed: {', '.join(lacking)}", "run `make install`")
+    else:
+        yield Finding("packages", "ok", f"atelier {metadata.version('atelier')} and all that it needs")
+
+
+def _folder(settings: Settings) -> Iterator[Finding]:
+    existing = next(folder for folder in (settings.home, *settings.home.parents) if folder.exists())
+    if not os.access(existing, os.W_OK):
+        yield Finding("data folder", "missing", f"{existing} cannot be written", "choose another with ATELIER_HOME")
+        return
+    free = shutil.disk_usage(existing).free
+    said = f"{settings.home}, {free / (1 << 30):.1f} GB free"
+    if free < FEW_BYTES:
+        yield Finding("data folder", "missing", said, "make room on this disk, or choose another with ATELIER_HOME")
+    elif free < FREE_BYTES:
+        yield Finding("data folder", "warning", said, "make room on this disk")
+    else:
+        yield Finding("data folder", "ok", said)
+
+
+def _server(settings: Settings) -> Iterator[Finding]:
+    if settings.broker_url is not None:
+        where = _without_password(settings.broker_url)
+        yield Finding("broker", "ok", f"{where} (set; asked when the studio starts)")
+        return
+    try:
+        server = broker.find_server()
+        home.socket_path(settings.home)
+    except StudioError as error:
+        yield Finding("broker", "missing", error.message, "")
+        return
+    yield Finding("broker", "ok", f"{server.name} {server.version} at {server.path}")
+
+
+def _index_server(settings: Settings) -> Iterator[Finding]:
+    if settings.chroma_host is not None:
+        yield Finding("index", "ok", f"Chroma at {settings.chroma_host}:{settings.chroma_port} (set)")
+    elif importlib.util.find_spec("chromadb_rust_bindings") is None:
+        yield Finding("index", "missing", "no Chroma server is installed", "run `make install`")
+    else:
+        yield Finding("index", "ok", f"chroma {metadata.version('chromadb')}, started with the studio")
+
+
+def _weights(settings: Settings) -> Iterator[Finding]:
+    from orchestrator import listing
+
+    for model in listing.models(settings):
+        if model["fault"] is None:
+            yield Finding(f"weights of {model['id']}", "ok", f"{model['size']}, sha256 {model['weights'][:12]}…")
+        else:
+            state: State = "missing" if model["needed"] else "warning"
+            yield Finding(f"weights of {model['id']}", state, model["fault"], "run `make install`")
+
+
+def _language_model(settings: Settings) -> Iterator[Finding]:
+    llm = settings.language_model
+    if llm == "local":
+        yield Finding("language model", "ok", "the local one")
+    elif llm.startswith("scripted:"):
+        there = Path(llm.removeprefix("scripted:")).is_file()
+        yield Finding("language model", "ok" if there else "missing", llm, "" if there else "the file is not there")
+    elif llm == "openai":
+        yield _asked(settings)
+    else:
+        provider = llm.partition(":")[0]
+        package = LLM_PACKAGES.get(provider, f"langchain_{provider}")
+        if importlib.util.find_spec(package) is None:
+            remedy = f"pip install {package.replace('_', '-')}"
+            yield Finding("language model", "missing", f"{llm} needs {package}", remedy)
+        else:
+            yield Finding("language model", "ok", f"{llm} through {package} (asked at the first request)")
+
+
+def _asked(settings: Settings) -> Finding:
+    """Ask an OpenAI-compatible server for its list of models; the key goes into a header, never into a message."""
+    base = (settings.llm_base_url or "https://api.openai.com/v1").rstrip("/")
+    if urlsplit(base).scheme not in {"http", "https"}:
+        return Finding("language model", "missing", f"{base!r} is no HTTP address", "correct ATELIER_LLM_BASE_URL")
+    request = urllib.request.Request(f"{base}/models")  # noqa: S310  # checked above
+    if settings.llm_api_key is not None:
+        request.add_header("Authorization", f"Bearer {settings.llm_api_key.get_secret_value()}")
+    shown = f"{settings.llm_model or 'the server’s own model'} at {_without_password(base)}"
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S):  # noqa: S310
+            return Finding("language model", "ok", shown)
+    except urllib.error.HTTPError as error:
+        if error.code in {401, 403}:
+            return Finding("language model", "missing", f"{shown} refuses the key", "set ATELIER_LLM_API_KEY")
+        return Finding("language model", "warning", f"{shown} answers {error.code} when asked for its models")
+    except (OSError, ValueError) as error:
+        why = getattr(error, "reason", error)
+        remedy = "start it, or correct ATELIER_LLM_BASE_URL"
+        return Finding("language model", "missing", f"{shown} does not answer: {why}", remedy)
+
+
+def _database(settings: Settings) -> Iterator[Finding]:
+    where = _without_password(settings.database_url)
+    path = Path(settings.database_url.removeprefix("sqlite:///"))
+    if settings.database_url.startswith("sqlite") and not path.exists():
+        yield Finding("database", "ok", f"{where} is made at the first start")
+        return
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from store import schema
+    from store.database import Database
+
+    database = Database(settings.database_url)
+    try:
+        current = schema.is_current(database)
+    except SQLAlchemyError as error:
+        yield Finding("database", "missing", f"{where}: {error.__class__.__name__}", "see that the server runs")
+        return
+    finally:
+        database.close()
+    found = "is current" if current else "is older; it is brought up to date at the next start"
+    yield Finding("database", "ok", f"{where} {found}")
+
+
+def _running(settings: Settings) -> Iterator[Finding]:
+    card = home.running(settings.home)
+    if card is not None:
+        lacking = missing(card.url, timeout_s=TIMEOUT_S)
+        if lacking:
+            what = "; ".join(f"{name} {detail}" for name, detail in lacking.items())
+            yield Finding("studio", "warning", f"runs at {card.url}, but {what}", f"see the logs in {settings.logs}")
+        else:
+            yield Finding("studio", "ok", f"runs at {card.url} since {card.since}, process {card.pid}")
+        return
+    yield Finding("studio", "ok", "does not run; commands start one when they need it")
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if settings.port and probe.connect_ex((settings.host, settings.port)) == 0:
+            yield Finding("port", "warning", f"{settings.port} is used by another program", "atelier up --port 8485")
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"//[^/@]*@", "//***@", url)

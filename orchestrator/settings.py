@@ -1,0 +1,174 @@
+"""All settings of a studio, read once at the entry point.
+
+A value is looked up in the environment (`ATELIER_PORT=9000`), then in `atelier.toml` of the working directory, then in
+`atelier.toml` of the data folder. Every default works on one machine.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from orchestrator.errors import SettingsError
+
+PREFIX = "ATELIER_"
+TEST_PREFIX = "ATELIER_TEST_"  # belongs to the test suite, which talks to servers of its own
+FILE = "atelier.toml"
+
+
+def default_home() -> Path:
+    """Give the folder that everything is written to when nothing else is said."""
+    return Path(platformdirs.user_data_dir("atelier", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """What can be set; each field is also an environment variable with the prefix ATELIER_."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    home: Path = Field(default_factory=default_home, description="the data folder; everything is written below it")
+    host: str = Field("127.0.0.1", description="the address that the API listens on; loopback only, for now")
+    port: int = Field(8484, ge=0, le=65535, description="the port of the API; 0 takes a free one")
+
+    database_url: str = Field(
+        default_factory=lambda values: f"sqlite:///{values['home'] / 'atelier.db'}",
+        description="SQLite or PostgreSQL (postgresql+psycopg://…)",
+    )
+    broker_url: str | None = Field(None, description="Celery's broker; none: a server started by the studio")
+    result_url: str | None = Field(None, description="Redis or Valkey for answers of workers; none: the broker")
+    blobs_url: str = Field(
+        default_factory=lambda values: str(values["home"] / "blobs"), description="a folder, or any fsspec URL"
+    )
+    chroma_host: str | None = Field(None, description="a Chroma server; none: one started by the studio")
+    chroma_port: int = Field(8000, ge=1, le=65535, description="the port of that Chroma server")
+
+    llm: str = Field("local", description="local, openai, scripted:FILE, or provider:model of LangChain")
+    llm_base_url: str | None = Field(None, description="an OpenAI-compatible server; sets llm to openai")
+    llm_model: str | None = Field(None, description="the model's name on that server")
+    llm_api_key: SecretStr | None = Field(None, description="the key for that server")
+    encoder: str | None = Field(None, description="text embedding model, a name or a path; none: the packaged one")
+
+    lease_s: float = Field(15, gt=0, le=3600, description="how long a worker owns a step without a sign of life")
+    max_attempts: int = Field(3, ge=1, le=20, description="how often a step is begun before it is given up")
+    image_threads: int = Field(0, ge=0, le=256, description="threads of the image nets; 0: as many as cores")
+    planner_slots: int = Field(2, ge=1, le=64, description="runs that are planned or answered at once")
+    memory_mb: int = Field(2048, ge=128, description="models above this sum leave memory, least recently used first")
+    max_upload_mb: int = Field(64, ge=1, le=4096, description="the largest upload")
+    max_batch_mb: int = Field(256, ge=1, le=16384, description="the largest batch file")
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return Path(os.path.abspath(home.expanduser()))  # noqa: PTH100  # a link to the folder stays a link
+
+    @field_validator("host")
+    @classmethod
+    def _loopback(cls, host: str) -> str:
+        if not _is_loopback(host):
+            raise ValueError("only a loopback address is allowed, because this version asks nobody for a key")
+        return host
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say where values come from, the first wins."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=files())
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the log files."""
+        return self.home / "logs"
+
+    @property
+    def made(self) -> Path:
+        """The folder where `atelier make` puts files for people, by name."""
+        return self.home / "made"
+
+    @property
+    def language_model(self) -> str:
+        """What `llm` means: a base URL alone says that an OpenAI-compatible server is wanted."""
+        return "openai" if self.llm == "local" and self.llm_base_url else self.llm
+
+    def environment(self) -> dict[str, str]:
+        """Give the variables that make a child process read exactly these settings."""
+        given: dict[str, str] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if value is not None:
+                plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+                given[PREFIX + name.upper()] = str(plain)
+        return given
+
+
+def files() -> list[Path]:
+    """Give the settings files that are read, the last wins."""
+    home = Path(os.environ.get(PREFIX + "HOME") or default_home()).expanduser()
+    return [home / FILE, Path(FILE).absolute()]
+
+
+def read_settings(**given: Any) -> Settings:
+    """Read the settings; values given here win.
+
+    Raises:
+        SettingsError: a name is unknown or a value does not fit; the message names it and the nearest known name.
+    """
+    _refuse_unknown(os.environ)
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError("\n".join(_lines(error))) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{FILE} is not valid TOML: {error}") from error
+
+
+def _refuse_unknown(names: Iterable[str]) -> None:
+    for name in names:
+        if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX):
+            field = name.removeprefix(PREFIX).lower()
+            if field not in Settings.model_fields:
+                raise SettingsError(f"{name} is no setting{_nearest(field, PREFIX)}; `atelier doctor` lists them all")
+
+
+def _lines(error: ValidationError) -> Iterable[str]:
+    for problem in error.errors(include_url=False, include_input=False):
+        field = str(problem["loc"][0]) if problem["loc"] else "settings"
+        if problem["type"] == "default_factory_not_called":  # follows from another line
+            continue
+        if problem["type"] == "extra_forbidden":
+            yield f"{field!r} in {FILE} is no setting{_nearest(field, '')}"
+        else:
+            yield f"{field}: {problem['msg'].removeprefix('Value error, ')} (set by {PREFIX}{field.upper()} or {FILE})"
+
+
+def _nearest(field: str, prefix: str) -> str:
+    near = difflib.get_close_matches(field.lower(), Settings.model_fields, n=1)
+    return f"; did you mean {prefix + near[0].upper() if prefix else near[0]!r}?" if near else ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

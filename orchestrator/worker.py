@@ -1,0 +1,86 @@
+"""A worker process of the studio: `python -m orchestrator.worker --name image`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import socket
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import parts
+from orchestrator.errors import SettingsError, StudioError
+from orchestrator.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from workers.bench import Bench, InnerRunner
+
+logger = logging.getLogger("atelier.worker")
+QUEUES: Mapping[str, tuple[str, ...]] = {"planner": ("planner",), "image": ("image",)}
+
+
+def open_bench(settings: Settings, name: str) -> Bench:
+    """Open what a worker works with.
+
+    Raises:
+        SettingsError: there is no broker or no index.
+    """
+    from models import registry
+    from store.blobs import Blobs
+    from store.database import Database
+    from tools import catalog
+    from workers.bench import Bench
+    from workers.messages import Messenger
+
+    if settings.broker_url is None:
+        raise SettingsError("a worker needs a broker: `atelier up` starts one, or set ATELIER_BROKER_URL")
+    return Bench(
+        name=f"{name}@{socket.gethostname()}",
+        queues=QUEUES[name],
+        database=Database(settings.database_url),
+        blobs=Blobs(settings.blobs_url),
+        index=parts.search_index(settings),
+        messenger=Messenger(settings.broker_url, settings.result_url or settings.broker_url),
+        specs=catalog.specs(),
+        load_encoder=lambda: parts.text_encoder(settings),
+        load_chat=lambda: parts.chat_model(settings),
+        load_model=registry.load,
+        inner=_inner(name),
+        lease_s=settings.lease_s,
+        max_attempts=settings.max_attempts,
+        memory_bytes=settings.memory_mb << 20,
+    )
+
+
+def _inner(name: str) -> Mapping[str, InnerRunner]:
+    from workers import verify
+
+    runners: dict[str, Any] = {verify.VERIFY: verify.run}
+    if name == "planner":
+        from orchestrator.planner import desk
+
+        runners |= desk.RUNNERS
+    return runners
+
+
+def main() -> int:
+    """Work until a signal ends it."""
+    parser = argparse.ArgumentParser(prog="python -m orchestrator.worker")
+    parser.add_argument("--name", choices=sorted(QUEUES), required=True)
+    name = parser.parse_args().name
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    try:
+        settings = read_settings()
+        bench = open_bench(settings, name)
+    except StudioError as error:
+        sys.stderr.write(error.message + "\n")
+        return 2
+    from workers.app import serve
+
+    serve(bench, threads=settings.planner_slots if name == "planner" else 1)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
