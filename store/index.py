@@ -134,7 +134,9 @@ class ChromaIndex:
         """Close the connections; the next call opens them again."""
         with self._lock:
             if self._client is not None:
-                self._client._server._session.close()
+                for session in _sessions(self._client):
+                    session.close()
+                self._client.close()
             self._client = None
             self._collections.clear()
 
@@ -174,12 +176,20 @@ class ChromaIndex:
         import chromadb
         import httpx
 
+        # The client waits for ever in its constructor; a server that hangs is met here, with a limit.
+        httpx.get(f"http://{self.host}:{self.port}/api/v2/heartbeat", timeout=self.timeout_s).raise_for_status()
         client = chromadb.HttpClient(self.host, self.port, settings=chromadb.Settings(anonymized_telemetry=False))
-        client._server._session.timeout = httpx.Timeout(self.timeout_s)
+        for session in _sessions(client):
+            session.timeout = httpx.Timeout(self.timeout_s)
         return client
 
     def _where(self) -> str:
         return f"at {self.host}:{self.port}"
+
+
+def _sessions(client: Any) -> list[Any]:
+    """Give the HTTP sessions of a Chroma client, which sets no time limit and does not close them itself."""
+    return [client._server._session, client._admin_client._server._session]
 
 
 def _upsert(collection: Any, ids: list[str], vectors: np.ndarray) -> None:
