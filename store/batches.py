@@ -74,18 +74,12 @@ def _take_lines(t: Transition, batch: Row[Any], room: int, open_blob: OpenBlob, 
     with open_blob(batch.input_sha256) as source:
         source.seek(position)
         while room > 0:
-            raw = source.readline(MAX_LINE_BYTES + 1)
-            if not raw:
+            raw, size_bytes = _next_line(source)
+            if not size_bytes:
                 exhausted = True
                 break
-            position += len(raw)
+            position += size_bytes
             line += 1
-            while len(raw) > MAX_LINE_BYTES and not raw.endswith(b"\n"):  # a monster: skip to its end
-                rest = source.readline(MAX_LINE_BYTES)
-                position += len(rest)
-                raw = raw[: MAX_LINE_BYTES + 1] if rest else raw + b"\n"
-                if rest.endswith(b"\n"):
-                    break
             if raw.strip():
                 _take_line(t, batch, line, raw, read_line)
                 room -= 1
@@ -94,15 +88,33 @@ def _take_lines(t: Transition, batch: Row[Any], room: int, open_blob: OpenBlob, 
     )
 
 
+def _next_line(source: BinaryIO) -> tuple[bytes, int]:
+    """Give the next line, at most MAX_LINE_BYTES + 1 of it, and how long it is with its end; 0 behind the last."""
+    raw = source.readline(MAX_LINE_BYTES + 1)
+    size_bytes = len(raw)
+    rest = raw
+    while len(rest) > 0 and not rest.endswith(b"\n"):  # a monster, or the end: skip to its end
+        rest = source.readline(MAX_LINE_BYTES)
+        size_bytes += len(rest)
+    return raw, size_bytes
+
+
 def _take_line(t: Transition, batch: Row[Any], line: int, raw: bytes, read_line: ReadLine) -> None:
     run_id, error = None, None
     try:
         if len(raw) > MAX_LINE_BYTES:
             raise ValueError(f"the line is longer than {MAX_LINE_BYTES} bytes")
-        run_id = run_rows.accept(t, _of_batch(read_line(raw), batch)).run_id
+        new = read_line(raw)
     except ValueError as fault:
         error = {"code": "bad_line", "message": str(fault), "type": "invalid_request", "param": None}
-    t.connection.execute(insert(batch_rows).values(batch_id=batch.id, line=line, run_id=run_id, error=error))
+    else:
+        run_id = run_rows.accept(t, _of_batch(new, batch)).run_id
+    statement = t.upsert(batch_rows).values(batch_id=batch.id, line=line, run_id=run_id, error=error)
+    t.connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["batch_id", "line"], set_={"run_id": run_id, "error": statement.excluded.error}
+        )
+    )
 
 
 def _of_batch(new: NewRun, batch: Row[Any]) -> NewRun:
@@ -115,7 +127,7 @@ def cancel(t: Transition, owner: str, batch_id: str) -> None:
     Raises:
         UnknownId: there is no such batch of this owner.
     """
-    batch = _require(t.connection, owner, batch_id)
+    batch = _require(t.connection, owner, batch_id, hold=True)
     if batch.status != "in_progress":
         return
     t.connection.execute(update(batches).where(batches.c.id == batch_id).values(status="cancelling"))
@@ -135,7 +147,7 @@ def resume(t: Transition, owner: str, batch_id: str, read_line: ReadLine, open_b
         UnknownId: there is no such batch of this owner.
         WrongState: it was not cancelled.
     """
-    batch = _require(t.connection, owner, batch_id)
+    batch = _require(t.connection, owner, batch_id, hold=True)
     if batch.status != "cancelled":
         raise WrongState(f"batch {batch_id!r} is {batch.status}; only a cancelled batch can be resumed")
     lines = list(
@@ -150,16 +162,10 @@ def resume(t: Transition, owner: str, batch_id: str, read_line: ReadLine, open_b
     if lines:
         wanted = set(lines)
         with open_blob(batch.input_sha256) as source:
-            for number, raw in enumerate(source, start=1):
+            for number in range(1, lines[-1] + 1):
+                raw, _ = _next_line(source)
                 if number in wanted:
-                    run_id = run_rows.accept(t, _of_batch(read_line(raw), batch)).run_id
-                    t.connection.execute(
-                        update(batch_rows)
-                        .where(batch_rows.c.batch_id == batch_id, batch_rows.c.line == number)
-                        .values(run_id=run_id)
-                    )
-                if number >= lines[-1]:
-                    break
+                    _take_line(t, batch, number, raw, read_line)
     t.wake("feed", batch_id, PLANNER_QUEUE, BATCH)
     return len(lines)
 
@@ -256,8 +262,9 @@ def _assets_of(connection: Connection, run_ids: list[str]) -> dict[str, list[str
     return found
 
 
-def _require(connection: Connection, owner: str, batch_id: str) -> Row[Any]:
-    row = connection.execute(select(batches).where(batches.c.id == batch_id, batches.c.owner == owner)).first()
+def _require(connection: Connection, owner: str, batch_id: str, *, hold: bool = False) -> Row[Any]:
+    query = select(batches).where(batches.c.id == batch_id, batches.c.owner == owner)
+    row = connection.execute(query.with_for_update() if hold else query).first()
     if row is None:
         raise UnknownId(f"there is no batch {batch_id!r}")
     return row

@@ -75,17 +75,15 @@ def accept(t: Transition, new: NewRun) -> Accepted:
     Raises:
         UnknownId: the thread is not there.
     """
-    if new.idempotency_key is not None:
-        seen = t.connection.execute(
-            select(runs.c.id).where(runs.c.owner == new.owner, runs.c.idempotency_key == new.idempotency_key)
-        ).scalar()
-        if seen is not None:
-            return Accepted(seen, created=False)
+    seen = _seen(t, new)
+    if seen is not None:
+        return Accepted(seen, created=False)
     if new.thread_id is not None:
         _require_thread(t.connection, new.owner, new.thread_id)
     run_id = new_id("run")
-    t.connection.execute(
-        insert(runs).values(
+    stored = t.connection.execute(
+        t.upsert(runs)
+        .values(
             id=run_id,
             owner=new.owner,
             thread_id=new.thread_id,
@@ -100,7 +98,11 @@ def accept(t: Transition, new: NewRun) -> Accepted:
             last_event=0,
             created_at=t.now,
         )
-    )
+        .on_conflict_do_nothing(index_elements=["owner", "idempotency_key"])
+        .returning(runs.c.id)
+    ).first()
+    if stored is None:  # the same key came in twice at once
+        return Accepted(str(_seen(t, new)), created=False)
     t.emit(run_id, "run.created", request=new.request)
     if new.thread_id is not None and new.request is not None:
         add_message(t, new.thread_id, "user", new.request, run_id)
@@ -113,6 +115,14 @@ def accept(t: Transition, new: NewRun) -> Accepted:
         if not new.steps:
             finish(t, run_id, "completed")
     return Accepted(run_id)
+
+
+def _seen(t: Transition, new: NewRun) -> str | None:
+    if new.idempotency_key is None:
+        return None
+    return t.connection.execute(
+        select(runs.c.id).where(runs.c.owner == new.owner, runs.c.idempotency_key == new.idempotency_key)
+    ).scalar()
 
 
 def add_steps(
@@ -276,10 +286,8 @@ def cancel(t: Transition, owner: str, run_id: str) -> str:
     return str(_row(t.connection, run_id).status)
 
 
-def approve(
-    t: Transition, owner: str, run_id: str, plan: Mapping[str, Any] | None, new: Sequence[NewStep] | None
-) -> None:
-    """Start a plan that waited for it; `plan` and `new` replace it where it was edited.
+def approve(t: Transition, owner: str, run_id: str, plan: Mapping[str, Any], new: Sequence[NewStep]) -> None:
+    """Start a plan that waited for it, as it was stored or as it was edited.
 
     Raises:
         UnknownId: there is no such run of this owner.
@@ -289,11 +297,13 @@ def approve(
     run = require(t.connection, owner, run_id)
     if run.status != "waiting_approval":
         raise WrongState(f"run {run_id!r} is {run.status}; only a run that waits for approval can be approved")
-    save_plan(t, run_id, plan if plan is not None else run.plan, new or (), approved=True)
+    save_plan(t, run_id, plan, new, approved=True)
 
 
 def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) -> list[str]:
     """Try failed steps again, one by name or all; what was skipped because of them waits again.
+
+    The answer in words is made anew after them.
 
     Returns:
         The names of the steps that are tried again.
@@ -325,8 +335,10 @@ def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) 
         update(steps).where(steps.c.id.in_([row.id for row in again])).values(attempts=0, error=None, ended_at=None)
     )
     for row in again:
-        queue_step(t, run_id, row)
+        if row.tool != REPLY:
+            queue_step(t, run_id, row)
     _skip_behind_failures(t, run_id)
+    advance(t, run_id)  # where only the answer failed, there is nothing else to wait for
     return [row.name for row in again]
 
 

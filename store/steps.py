@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
 
 from store import runs as run_rows
 from store.runs import PLAN, queue_step
@@ -101,11 +101,13 @@ def claim(
     return [_claim(t.connection, row) for row in rows]
 
 
-def _take(t: Transition, ids: Any, worker: str, lease_s: float) -> list[Row[Any]]:
+def _take(t: Transition, ids: Select[Any], worker: str, lease_s: float) -> list[Row[Any]]:
+    # A CTE is looked up once. PostgreSQL may look up a plain subquery once a row, and its LIMIT then limits nothing.
+    chosen = ids.cte("chosen")
     return list(
         t.connection.execute(
             update(steps)
-            .where(steps.c.id.in_(ids))
+            .where(steps.c.id.in_(select(chosen.c.id)))
             .values(
                 status="in_progress",
                 token=steps.c.token + 1,
@@ -242,6 +244,10 @@ def fail(t: Transition, claim_: Claim, error: Mapping[str, Any], *, again: bool 
         error: {"code", "message", …}; the message names the thing and the way out.
         again: try again with back-off while attempts are left.
     """
+    stopping = bool(cancelling(t.connection, [claim_]))
+    if again and stopping:
+        stop(t, claim_)
+        return
     if again and claim_.attempts < claim_.max_attempts:
         _requeue(t, claim_, t.now + RETRY_BACKOFF_S * 4 ** (claim_.attempts - 1), error)
         return
@@ -249,7 +255,7 @@ def fail(t: Transition, claim_: Claim, error: Mapping[str, Any], *, again: bool 
     if not claim_.tool.startswith("studio."):
         t.emit(claim_.run_id, "step.failed", step=claim_.name, tool=claim_.tool, error=dict(error))
     _skip_dependents(t, claim_.id, claim_.run_id)
-    if claim_.tool == PLAN:
+    if claim_.tool == PLAN and not stopping:
         run_rows.finish(t, claim_.run_id, "failed", error=dict(error))
     else:
         run_rows.advance(t, claim_.run_id)
@@ -263,12 +269,13 @@ def stop(t: Transition, claim_: Claim) -> None:
 
 def give_back(t: Transition, claim_: Claim) -> None:
     """Put a claimed step back as if it had not been claimed: the worker stops before it ran it."""
-    t.connection.execute(
+    mine = t.connection.execute(
         update(steps)
         .where(_mine(claim_))
         .values(status="queued", attempts=steps.c.attempts - 1, lease_until=None, worker=None)
-    )
-    t.wake("step", claim_.id, _queue(t, claim_.id), claim_.priority)
+    ).rowcount
+    if mine:
+        t.wake("step", claim_.id, _queue(t, claim_.id), claim_.priority)
 
 
 def reap(t: Transition) -> int:
@@ -277,30 +284,37 @@ def reap(t: Transition) -> int:
     Returns:
         How many there were.
     """
-    dead = t.connection.execute(
-        select(*steps.c)
-        .where(steps.c.status == "in_progress", steps.c.lease_until < t.now)
-        .order_by(steps.c.run_id)
-        .limit(200)
-        .with_for_update(skip_locked=True)
+    ended = and_(steps.c.status == "in_progress", steps.c.lease_until < t.now)
+    seen = t.connection.execute(
+        select(steps.c.id, steps.c.run_id).where(ended).order_by(steps.c.run_id, steps.c.id).limit(200)
     ).all()
-    for row in dead:
-        claim_ = _claim_without_outputs(row)
-        status = t.connection.execute(select(runs.c.status).where(runs.c.id == row.run_id)).scalar_one()
-        error = {
-            "code": "worker_died",
-            "message": f"the worker {row.worker!r} stopped while it ran step {row.name!r} ({row.tool}), "
-            f"attempt {row.attempts} of {row.max_attempts}",
-            "type": "tool_failed",
-            "param": None,
-        }
-        if status == "cancelling":
-            stop(t, claim_)
-        elif row.attempts < row.max_attempts:
-            _requeue(t, claim_, t.now, error)
-        else:
-            fail(t, claim_, error)
-    return len(dead)
+    dead = 0
+    for step_id, run_id in seen:
+        t.lock_run(run_id)  # the run before the step, as everywhere
+        row = t.connection.execute(
+            select(*steps.c).where(steps.c.id == step_id, ended).with_for_update(skip_locked=True)
+        ).first()
+        if row is not None:
+            _take_back(t, row)
+            dead += 1
+    return dead
+
+
+def _take_back(t: Transition, row: Row[Any]) -> None:
+    claim_ = _claim_without_outputs(row)
+    error = {
+        "code": "worker_died",
+        "message": f"the worker {row.worker!r} stopped while it ran step {row.name!r} ({row.tool}), "
+        f"attempt {row.attempts} of {row.max_attempts}",
+        "type": "tool_failed",
+        "param": None,
+    }
+    if cancelling(t.connection, [claim_]):
+        stop(t, claim_)
+    elif row.attempts < row.max_attempts:
+        _requeue(t, claim_, t.now, error)
+    else:
+        fail(t, claim_, error)
 
 
 def any_expired(connection: Connection, now: float) -> bool:

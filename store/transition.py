@@ -149,3 +149,15 @@ def due(database: Database, limit: int = 200) -> list[Wake]:
         return [Wake(row.task, row.ref_id, row.queue) for row in rows]
 
     return database.transact(take)
+
+
+def not_sent(database: Database, wakes: Sequence[Wake]) -> None:
+    """Note that the broker did not take these: they are due again at once, and not later each time."""
+
+    def put_back(connection: Connection) -> None:
+        for wake in wakes:
+            mine = (outbox.c.task == wake.task) & (outbox.c.ref_id == wake.ref_id)
+            connection.execute(update(outbox).where(mine).values(due_at=time.time(), sends=0))
+
+    if wakes:
+        database.transact(put_back)

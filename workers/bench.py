@@ -90,10 +90,9 @@ class Bench:
         self.send(wakes)
         return result
 
-    def send(self, wakes: list[Wake]) -> None:
-        """Send wake-up calls; what the broker does not take is sent again later."""
-        if wakes:
-            self.messenger.send(wakes)
+    def send(self, wakes: list[Wake]) -> int:
+        """Send wake-up calls, and say how many the broker took; the others are sent again later."""
+        return self.messenger.send(wakes) if wakes else 0
 
     def tell(self, run_id: str, event: str, **fields: Any) -> None:
         """Say something that may be dropped (progress, a preview, a piece of text)."""

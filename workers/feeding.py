@@ -38,9 +38,12 @@ def line_reader(specs: Mapping[str, ToolSpec], max_attempts: int = 3) -> batches
 
 def _parse(raw: bytes) -> dict[str, Any]:
     try:
-        line = json.loads(raw)
+        line = json.loads(raw, parse_constant=_no_number)
+        json.dumps(line, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from error
+    if b"\\u0000" in raw:
+        raise ValueError("the character U+0000 cannot be stored")
     if not isinstance(line, dict) or not KEYS & set(line):
         raise ValueError('a line is an object: {"say": "…"} or {"tool": "…", "args": {…}}')
     unknown = sorted(set(line) - KEYS - {"id"})
@@ -49,6 +52,10 @@ def _parse(raw: bytes) -> dict[str, Any]:
     if "args" in line and not isinstance(line["args"], dict):
         raise ValueError('"args" must be an object')
     return line
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is no number")
 
 
 def feed(bench: Bench, batch_id: str) -> None:

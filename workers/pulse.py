@@ -79,7 +79,8 @@ class Pulse:
             expired = steps.any_expired(connection, now)
         if expired:
             log.info("took back %d steps whose lease had ended", bench.change(steps.reap))
-        bench.send(transition.due(bench.database))
+        wakes = transition.due(bench.database)
+        transition.not_sent(bench.database, wakes[bench.send(wakes) :])
 
     def _push(self) -> None:
         while index.push_pending(self._bench.database, self._bench.index):
