@@ -8,15 +8,18 @@ from orchestrator.errors import SettingsError
 from orchestrator.settings import Settings
 
 if TYPE_CHECKING:
-    from models.embedding import TextEncoder
+    from models.embedding.encoder import Encoder
     from store.index import ChromaIndex
 
 
-def text_encoder(settings: Settings) -> TextEncoder:
-    """Give the text encoder; it loads its net at the first text."""
-    from models.embedding import TextEncoder
+def text_encoder(settings: Settings) -> Encoder:
+    """Give the text encoder; it loads its net at the first text. "hash" is the stand-in that tests use."""
+    from models.embedding import HashEncoder, TextEncoder
+    from models.language.weights import ENCODER_FOLDER, FOLDER
 
-    return TextEncoder(settings.encoder or str(settings.home / "weights" / "all-MiniLM-L6-v2"))
+    if settings.encoder == "hash":
+        return HashEncoder()
+    return TextEncoder(settings.encoder or settings.home / FOLDER / ENCODER_FOLDER)
 
 
 def text_space(settings: Settings) -> str:
