@@ -8,6 +8,8 @@ from orchestrator.errors import SettingsError
 from orchestrator.settings import Settings
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
     from models.embedding.encoder import Encoder
     from store.index import ChromaIndex
 
@@ -25,6 +27,28 @@ def text_encoder(settings: Settings) -> Encoder:
 def text_space(settings: Settings) -> str:
     """Give the name of the space that the encoder's vectors lie in."""
     return text_encoder(settings).space
+
+
+def chat_model(settings: Settings) -> BaseChatModel:
+    """Give the language model; nothing is loaded and nothing is asked before its first call.
+
+    Raises:
+        SettingsError: a package, a key or a name is missing.
+    """
+    from models.language.seam import LanguageSetupError, chat_model
+    from models.language.weights import CheckpointError
+
+    key = settings.llm_api_key
+    try:
+        return chat_model(
+            settings.llm,
+            home=settings.home,
+            base_url=settings.llm_base_url,
+            model=settings.llm_model,
+            api_key=None if key is None else key.get_secret_value(),
+        )
+    except (LanguageSetupError, CheckpointError) as error:
+        raise SettingsError(str(error)) from error
 
 
 def search_index(settings: Settings) -> ChromaIndex:

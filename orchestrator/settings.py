@@ -64,7 +64,6 @@ class Settings(BaseSettings):
 
     lease_s: float = Field(15, gt=0, le=3600, description="how long a worker owns a step without a sign of life")
     max_attempts: int = Field(3, ge=1, le=20, description="how often a step is begun before it is given up")
-    image_threads: int = Field(0, ge=0, le=256, description="threads of the image nets; 0: as many as cores")
     planner_slots: int = Field(2, ge=1, le=64, description="runs that are planned or answered at once")
     memory_mb: int = Field(2048, ge=128, description="models above this sum leave memory, least recently used first")
     max_upload_mb: int = Field(64, ge=1, le=4096, description="the largest upload")
@@ -146,7 +145,7 @@ def _refuse_unknown(names: Iterable[str]) -> None:
         if name.startswith(PREFIX) and not name.startswith(TEST_PREFIX):
             field = name.removeprefix(PREFIX).lower()
             if field not in Settings.model_fields:
-                raise SettingsError(f"{name} is no setting{_nearest(field, PREFIX)}; `atelier doctor` lists them all")
+                raise SettingsError(f"{name} is no setting{_nearest(field, PREFIX)} The README lists them all.")
 
 
 def _lines(error: ValidationError) -> Iterable[str]:
@@ -162,7 +161,9 @@ def _lines(error: ValidationError) -> Iterable[str]:
 
 def _nearest(field: str, prefix: str) -> str:
     near = difflib.get_close_matches(field.lower(), Settings.model_fields, n=1)
-    return f"; did you mean {prefix + near[0].upper() if prefix else near[0]!r}?" if near else ""
+    if not near:
+        return "."
+    return f"; did you mean {prefix + near[0].upper() if prefix else repr(near[0])}?"
 
 
 def _is_loopback(host: str) -> bool:

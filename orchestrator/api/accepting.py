@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from orchestrator import errors
 from orchestrator.api.context import Context
-from store import runs
+from orchestrator.planner.plan import Plan, assets_used, check
+from store import assets, runs
 from store.runs import NewRun, NewStep
 from tools import catalog
 from tools.base import InvalidInput
@@ -32,7 +35,7 @@ def accept(
         Conflict: the idempotency key was used for something else.
         UnknownId: there is no such thread.
     """
-    checked, steps = (None, ()) if plan is None else check_plan(here, plan)
+    checked, steps = (None, ()) if plan is None else check_plan(here, owner, plan)
     if request is not None and not request.strip():
         raise errors.Invalid("say: there are no words in it", param="say")
     new = NewRun(
@@ -78,20 +81,28 @@ def view(here: Context, owner: str, run_id: str) -> dict[str, Any]:
         return runs.get(connection, owner, run_id)
 
 
-def check_plan(here: Context, plan: Mapping[str, Any]) -> tuple[dict[str, Any], Sequence[NewStep]]:
+def check_plan(here: Context, owner: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], Sequence[NewStep]]:
     """Check a plan that came from outside.
 
     Raises:
         Invalid: it does not fit; the message names the step and the argument.
     """
-    unknown = sorted(set(plan) - {"steps", "reply"})
-    entries = plan.get("steps")
-    if unknown or not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        fault = f"unknown keys {', '.join(unknown)}" if unknown else "steps is not a list of objects"
-        raise errors.Invalid(f'{fault}; a plan is {{"steps": [{{"id", "tool", "args"}}], "reply"}}', param="plan")
-    shaped = {"steps": entries, "reply": str(plan.get("reply") or "")}
     try:
-        return shaped, new_steps(shaped, catalog.specs(), here.settings.max_attempts)
+        plan = Plan.model_validate({**given, "reply": given.get("reply") or ""})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in fault["loc"])
+        shape = '{"steps": [{"id", "tool", "args"}], "reply"}'
+        raise errors.Invalid(f"{where}: {fault['msg']}; a plan is {shape}", param="plan") from error
+    specs = catalog.specs()
+    with here.database.read() as connection:
+        known = {asset.id: asset.kind for asset in assets.get_many(connection, owner, assets_used(plan, specs))}
+    problems = check(plan, specs, known.get)
+    if problems:
+        raise errors.Invalid("; ".join(map(str, problems)), param="plan")
+    shaped = plan.model_dump(mode="json")
+    try:
+        return shaped, new_steps(shaped, specs, here.settings.max_attempts)
     except InvalidInput as error:
         raise errors.Invalid(str(error), param="plan") from error
 
@@ -107,7 +118,7 @@ def approve(here: Context, owner: str, run_id: str, edited: Mapping[str, Any] | 
     plan = edited if edited is not None else run["plan"]
     if run["status"] != "waiting_approval" or plan is None:
         raise errors.Conflict(f"run {run_id!r} is {run['status']}; only a run that waits for approval can be approved")
-    checked, steps = check_plan(here, plan)
+    checked, steps = check_plan(here, owner, plan)
     here.commit(lambda t: runs.approve(t, owner, run_id, checked, steps))
     return view(here, owner, run_id)
 
