@@ -46,21 +46,22 @@ def open_bench(settings: Settings, name: str) -> Bench:
         load_encoder=lambda: parts.text_encoder(settings),
         load_chat=lambda: parts.chat_model(settings),
         load_model=registry.load,
-        inner=_inner(name),
+        inner=_inner(settings, name),
         lease_s=settings.lease_s,
         max_attempts=settings.max_attempts,
         memory_bytes=settings.memory_mb << 20,
     )
 
 
-def _inner(name: str) -> Mapping[str, InnerRunner]:
+def _inner(settings: Settings, name: str) -> Mapping[str, InnerRunner]:
     from workers import verify
 
     runners: dict[str, Any] = {verify.VERIFY: verify.run}
     if name == "planner":
+        from models.language.seam import dialect
         from orchestrator.planner import desk
 
-        runners |= desk.RUNNERS
+        runners |= desk.runners(dialect(settings.language_model, base_url=settings.llm_base_url))
     return runners
 
 

@@ -1,0 +1,133 @@
+"""The planner's two steps: `studio.plan` turns words into stored steps, `studio.reply` says what came of them.
+
+They are steps like any other (docs/decisions/0001): a planner that is killed while it plans begins again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from orchestrator.planner.answer import StepResult
+from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
+from orchestrator.planner.plan import AssetLine, Plan
+from store import assets, runs
+from store.runs import PLAN, REPLY
+from store.steps import Claim
+from store.tables import messages, step_assets, steps
+from store.tables import runs as runs_table
+from store.transition import Transition
+from tools.base import InvalidInput, TryLater
+from workers.bench import Bench, InnerRunner
+from workers.planned import new_steps
+
+RECENT_ASSETS = 8
+RECENT_MESSAGES = 8
+
+
+def runners(dialect: Dialect) -> dict[str, InnerRunner]:
+    """Give the runners of the planner's steps.
+
+    Args:
+        dialect: how the language model writes plans.
+    """
+    return {
+        PLAN: lambda bench, claim: _plan(bench, claim, dialect),
+        REPLY: lambda bench, claim: _reply(bench, claim, dialect),
+    }
+
+
+def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition], None]:
+    """Plan what the run asks for.
+
+    Raises:
+        InvalidInput: it was not understood; the message is for the user.
+        TryLater: the language model does not answer.
+    """
+    with bench.database.read() as connection:
+        run = connection.execute(select(runs_table).where(runs_table.c.id == claim.run_id)).one()
+        context = _context(connection, run)
+        history = _history(connection, run)
+    planner = Planner(bench.chat, bench.specs, dialect=dialect)
+    try:
+        drafted = planner.draft(
+            run.request,
+            context=context,
+            history=history,
+            find_asset=lambda asset_id: _find(bench, claim.owner, asset_id),
+            on_text=lambda text: bench.tell(claim.run_id, "text.delta", text=text),
+        )
+    except NotUnderstood as error:
+        raise InvalidInput(f"I could not make a plan of that: {error.reason}. Say it in other words.") from error
+    except (ConnectionError, TimeoutError) as error:
+        raise TryLater(f"the language model does not answer: {error}") from error
+    plan = {"steps": [], "reply": drafted.reply} if isinstance(drafted, Declined) else drafted.model_dump(mode="json")
+    new = new_steps(plan, bench.specs, bench.max_attempts)
+    return lambda t: runs.save_plan(t, claim.run_id, plan, new)
+
+
+def _reply(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition], None]:
+    """Say what came of the run's steps."""
+    with bench.database.read() as connection:
+        run = connection.execute(select(runs_table).where(runs_table.c.id == claim.run_id)).one()
+        results = _results(connection, claim.owner, claim.run_id)
+    planner = Planner(bench.chat, bench.specs, dialect=dialect)
+    reply = planner.answer(run.request, Plan.model_validate(run.plan), results)
+    return lambda t: runs.set_reply(t, claim.run_id, reply)
+
+
+def _context(connection: Connection, run: Row[Any]) -> list[AssetLine]:
+    """Give the last assets of the run's thread, oldest first."""
+    if run.thread_id is None:
+        return []
+    query = (
+        select(step_assets.c.asset_id)
+        .join(steps, steps.c.id == step_assets.c.step_id)
+        .join(runs_table, runs_table.c.id == steps.c.run_id)
+        .where(runs_table.c.thread_id == run.thread_id, runs_table.c.owner == run.owner)
+        .order_by(runs_table.c.created_at.desc(), steps.c.position.desc(), step_assets.c.position.desc())
+        .limit(RECENT_ASSETS)
+    )
+    ids = list(dict.fromkeys(connection.execute(query).scalars()))
+    return [_line(asset) for asset in reversed(assets.get_many(connection, run.owner, ids))]
+
+
+def _history(connection: Connection, run: Row[Any]) -> list[tuple[str, str]]:
+    """Give what was said in the run's thread before, oldest first."""
+    if run.thread_id is None:
+        return []
+    query = (
+        select(messages.c.role, messages.c.content)
+        .where(
+            messages.c.thread_id == run.thread_id,
+            messages.c.created_at <= run.created_at,
+            messages.c.run_id.is_distinct_from(run.id),
+        )
+        .order_by(messages.c.created_at.desc(), messages.c.id.desc())
+        .limit(RECENT_MESSAGES)
+    )
+    return [(row.role, row.content) for row in reversed(connection.execute(query).all())]
+
+
+def _results(connection: Connection, owner: str, run_id: str) -> Sequence[StepResult]:
+    run = runs.get(connection, owner, run_id)
+    ids = [asset_id for step in run["steps"] for asset_id in step["assets"]]
+    lines = {asset.id: _line(asset) for asset in assets.get_many(connection, owner, ids)}
+    return [_result(step, lines) for step in run["steps"]]
+
+
+def _result(step: Mapping[str, Any], lines: Mapping[str, AssetLine]) -> StepResult:
+    error = step["error"]["message"] if step["error"] and step["status"] == "failed" else None
+    return StepResult(step["id"], step["status"], [lines[id_] for id_ in step["assets"] if id_ in lines], error)
+
+
+def _find(bench: Bench, owner: str, asset_id: str) -> AssetLine | None:
+    with bench.database.read() as connection:
+        asset = assets.get(connection, owner, asset_id)
+    return _line(asset) if asset else None
+
+
+def _line(asset: assets.Asset) -> AssetLine:
+    return AssetLine(asset.id, asset.kind, asset.caption)
