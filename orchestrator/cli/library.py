@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli import connect, files, follow
 from orchestrator.cli.output import Json, print_json, print_table, settings
 from orchestrator.cli.tracking import Limit, when
+
+if TYPE_CHECKING:
+    from orchestrator.cli.client import Client
+    from orchestrator.settings import Settings
 
 assets = typer.Typer(help="What was made or uploaded.", no_args_is_help=True)
 index = typer.Typer(help="The search index.", no_args_is_help=True)
@@ -26,12 +30,22 @@ def search(
 ) -> None:
     """Find assets by meaning, nearest first."""
     given = settings()
+    wanted = {"query": words, "kind": kind, "tags": tag or [], "limit": limit}
     with connect.studio(given) as client:
-        wanted = {"query": words, "kind": kind, "tags": tag or [], "limit": limit}
-        hits = [_hit(client, given, found) for found in client.post("/v1/search", wanted)["data"]]
+        hits = find(client, given, wanted)
     if as_json:
         print_json(hits)
-        return
+    else:
+        print_hits(hits)
+
+
+def find(client: Client, given: Settings, wanted: dict[str, Any]) -> list[dict[str, Any]]:
+    """Search, and give the hits with the paths of their files and thumbnails."""
+    return [_hit(client, given, found) for found in client.post("/v1/search", wanted)["data"]]
+
+
+def print_hits(hits: list[dict[str, Any]]) -> None:
+    """Print hits, nearest first."""
     if not hits:
         connect.note("Nothing was found.")
     print_table(
@@ -40,7 +54,7 @@ def search(
     )
 
 
-def _hit(client: Any, given: Any, asset: dict[str, Any]) -> dict[str, Any]:
+def _hit(client: Client, given: Settings, asset: dict[str, Any]) -> dict[str, Any]:
     return {
         "id": asset["id"],
         "score": asset["score"],

@@ -25,8 +25,7 @@ def make(words: Words, as_json: Json = False) -> None:
     """Make what you ask for, and show how it goes."""
     given = settings()
     with connect.studio(given) as client:
-        run = client.post("/v1/runs", {"say": words})
-        _carry_out(client, given, run["id"], as_json)
+        carry_out(client, given, client.post("/v1/runs", {"say": words})["id"], as_json=as_json)
 
 
 def run(
@@ -37,8 +36,7 @@ def run(
     wanted = _read_plan(plan)
     given = settings()
     with connect.studio(given) as client:
-        started = client.post("/v1/runs", {"plan": wanted})
-        _carry_out(client, given, started["id"], as_json)
+        carry_out(client, given, client.post("/v1/runs", {"plan": wanted})["id"], as_json=as_json)
 
 
 def plan(words: Words, as_json: Json = False) -> None:
@@ -97,7 +95,12 @@ def _follow(client: Client, run_id: str, *, as_json: bool) -> dict[str, Any]:
         return follow.to_the_end(client, run_id, view)
 
 
-def _carry_out(client: Client, given: Settings, run_id: str, as_json: bool) -> None:
+def carry_out(client: Client, given: Settings, run_id: str, *, as_json: bool = False) -> None:
+    """Follow a run to its end and print what it made.
+
+    Raises:
+        typer.Exit: it did not complete.
+    """
     ended = _follow(client, run_id, as_json=as_json)
     if as_json:
         print_json(result(client, given, ended))

@@ -99,9 +99,6 @@ def test_a_folder_that_kills_its_program_is_set_aside_once(tmp_path: Path) -> No
 
 
 def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
-    deaf = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    )
     log = tmp_path / "deaf.log"
     child = Child(Program("deaf", (sys.executable, "-c", DEAF), dict(os.environ)), log)
     child.tend()
