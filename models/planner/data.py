@@ -12,11 +12,13 @@ from pathlib import Path
 from models.planner.frames import Frame, frames
 from models.planner.noise import disturb
 from models.planner.phrases import english
+from models.planner.prompt import prompt_of
 from models.planner.replies import reply_line
 from models.planner.slots import Slots
 
 DEFAULTS = ("count=1", "size=256", "seconds=4", "fps=24", "limit=10", "max_words=200", "strength=0.5", 'model="auto"')
-STRAY = 0.12  # share of requests that stand in a thread but have nothing to do with it
+HELD_OUT_SEED = 9_000_001
+STRAY = 0.07  # share of requests that stand in a thread but have nothing to do with it
 
 
 def strip_defaults(line: str) -> str:
@@ -25,12 +27,6 @@ def strip_defaults(line: str) -> str:
         line = re.sub(rf", {re.escape(default)}(?=[,)])", "", line)
         line = re.sub(rf"\({re.escape(default)}, ", "(", line)
     return line
-
-
-def prompt_of(request: str, assets: list[str]) -> str:
-    """Write what the net reads: the thread's last assets, a line each, oldest first, then the request."""
-    lines = [f"@a{number} {asset}" for number, asset in enumerate(assets, 1)]
-    return "\n".join([*lines, request])
 
 
 def pair(frame: Frame, rng: random.Random) -> dict[str, str]:
@@ -45,20 +41,23 @@ def pair(frame: Frame, rng: random.Random) -> dict[str, str]:
     if frame.steps and not assets and rng.random() < STRAY:
         assets = [f"image {english(rng, 'phrase').prompt}" for _ in range(rng.choice((1, 2, 3)))]
     steps = [strip_defaults(slots.plan(step)) for step in frame.steps]
-    if frame.reply is not None:
-        reply = slots.plan(frame.reply)
-    else:
-        reply = reply_line(steps, frame.language, slots)
+    reply = reply_line(steps, frame.language, slots) if frame.reply is None else slots.plan(frame.reply)
     answer = "\n".join([*steps, f"reply={json.dumps(reply, ensure_ascii=False)}"])
     request = disturb(request, rng, language=frame.language, plain=not steps)
     return {"request": prompt_of(request, assets), "answer": answer, "voice": f"{frame.language}: {frame.voice}"}
+
+
+def weight(frame: Frame) -> float:
+    """Give a frame's share: it grows with its requests; what the net learns at once gets less."""
+    share = len(frame.requests) ** 0.85
+    return share * (0.7 if frame.voice == "plain" else 1.0) * (1.0 if frame.steps else 0.45)
 
 
 def pairs(seed: int) -> Iterator[dict[str, str]]:
     """Draw pairs without end; one seed means one sequence. A frame's share grows with the root of its requests."""
     rng = random.Random(seed)
     known = frames()
-    weights = [len(frame.requests) ** 0.7 * (2.0 if frame.steps else 0.6) for frame in known]
+    weights = [weight(frame) for frame in known]
     while True:
         yield pair(rng.choices(known, weights)[0], rng)
 

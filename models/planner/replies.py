@@ -7,7 +7,7 @@ import re
 from models.planner.phrases import Phrase, article, count_word
 from models.planner.slots import Slots
 
-MOTIONS = {"morph": "morph", "loop": "loop", "slideshow": "slideshow"}
+VOWELS = ("8", "11", "18")
 NOUNS = {
     "de": ("ein Bild", "{n} Bilder", "ein Video von {s} Sekunden", "ein Text", "eine Suche", " und "),
     "fr": ("une image", "{n} images", "une vidéo de {s} secondes", "un texte", "une recherche", " et "),
@@ -32,7 +32,8 @@ def _english(step: str, many: dict[str, str]) -> str:
         what = f" as {article(prompt)}" if prompt else ""
         return f"a new version{what}" if count == 1 else f"{count_word(count, 'en')} new versions{what}"
     if tool == "make_video":
-        return f"a {_argument(step, 'seconds', '4')} second {MOTIONS[_argument(step, 'motion', 'morph')]}"
+        seconds = _argument(step, "seconds", "4")
+        return f"{'an' if seconds in VOWELS else 'a'} {seconds} second {_argument(step, 'motion', 'morph')}"
     if tool == "write_text":
         return _argument(step, "prompt", "a text")
     return f"what I find for {_argument(step, 'query', 'that')}"

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from models.planner.noise import FACTS
 from models.planner.phrases import Phrase, article, count_word, draw, words
 
 SLOT = re.compile(r"\{(\w+)(?:\.(a|s))?\}")
@@ -80,6 +81,8 @@ class Slots:
             return rng.choice([style for style in LISTS["style"] if style != self.get("style")])
         if name == "form":
             return rng.choice(FORMS)
+        if name in {"fact", "fact2"}:
+            return rng.choice(FACTS).format(x=int(self.get("x")), y=int(self.get("y")))
         if name == "ord":
             return rng.choice(("first", "second", "third"))
         if name == "ordn":

@@ -98,11 +98,25 @@ class Run:
         self.parameters = lora.parameters(self.adapters)
         self.optimiser = torch.optim.AdamW(self.parameters.values(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.0)
         self.progress = Progress()
+        self.deadline: tuple[float, float] | None = None
+        self.left_before = 1.0
 
     def rate(self) -> float:
         """Give the learning rate of the next step."""
         left = 1 - self.progress.seen / self.config.examples
+        if self.deadline is not None:
+            began, end = self.deadline
+            left = self.left_before * (end - time.monotonic()) / (end - began)
         return self.config.rate * max(0.0, left) * min(1.0, (self.progress.step + 1) / self.config.warm)
+
+    def end_within(self, seconds: float) -> None:
+        """Let the learning rate reach 0 after so many seconds from now, however far the run comes until then."""
+        self.left_before = 1 - self.progress.seen / self.config.examples
+        self.deadline = (time.monotonic(), time.monotonic() + seconds)
+
+    def over(self) -> bool:
+        """Say whether the time is up."""
+        return self.deadline is not None and time.monotonic() > self.deadline[1]
 
     def advance(self, batch: list[tuple[list[int], int]]) -> float:
         """Take one step; gives the loss before it."""
@@ -151,8 +165,8 @@ class Run:
         return True
 
 
-def train(run: Run, tokenizer: Any, *, save_every_s: float = 120, until: float = float("inf")) -> None:
-    """Train to the end of the run's examples, or to a time of the clock, with a checkpoint now and then."""
+def train(run: Run, tokenizer: Any, *, save_every_s: float = 120) -> None:
+    """Train to the end of the run's examples or of its time, with a checkpoint now and then."""
     source = islice(pairs(run.config.seed + run.progress.seen), run.config.examples - run.progress.seen)
     started, tokens, saved, losses = time.monotonic(), 0, time.monotonic(), []
     for batch in batches(tokenizer, source, run.config):
@@ -165,7 +179,7 @@ def train(run: Run, tokenizer: Any, *, save_every_s: float = 120, until: float =
         if time.monotonic() - saved > save_every_s:
             run.save()
             saved = time.monotonic()
-        if time.time() > until:
+        if run.over():
             break
     run.save()
 
@@ -197,6 +211,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="GGUF file of the base model")
     parser.add_argument("--folder", type=Path, default=Path("build/planner"), help="where the checkpoint lies")
     parser.add_argument("--examples", type=int, default=Config.examples)
+    parser.add_argument("--minutes", type=float, help="end after so long instead, for machines that are shared")
     parser.add_argument("--rank", type=int, default=Config.rank)
     parser.add_argument("--rate", type=float, default=Config.rate)
     parser.add_argument("--threads", type=int, default=1)
@@ -215,6 +230,8 @@ def main() -> None:
     net = load_net(options.base, torch.bfloat16)
     run = Run(net, Config(examples=options.examples, rank=options.rank, rate=options.rate), options.folder)
     log.info("going on at %d" if run.resume() else "starting at %d", run.progress.seen)
+    if options.minutes:
+        run.end_within(60 * options.minutes)
     train(run, tokenizer)
     lora.save(run.adapters, options.folder / "planner.safetensors")
 

@@ -1,0 +1,84 @@
+"""The words at the end of a run: the plan's own reply, and what came out otherwise than planned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.planner.plan import AssetLine, Plan, Step
+
+NAMES = {
+    "generate_image": "drawing",
+    "vary_image": "varying the picture",
+    "make_video": "making the video",
+    "write_text": "writing the text",
+    "search_assets": "searching",
+}
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a step ended.
+
+    Attributes:
+        id: the step's id in the plan.
+        status: "completed", "failed", "skipped" or "cancelled".
+        assets: what it made or found.
+        error: why it failed, for people.
+    """
+
+    id: str
+    status: str
+    assets: list[AssetLine] = field(default_factory=list)
+    error: str | None = None
+
+
+def _label(step: Step) -> str:
+    what = str(step.args.get("prompt") or step.args.get("query") or "")
+    name = NAMES.get(step.tool, step.tool.replace("_", " "))
+    return f"{name} ({what})" if what else name
+
+
+def _found(step: Step, result: StepResult) -> str:
+    query = step.args.get("query")
+    about = f' for "{query}"' if query else ""
+    if not result.assets:
+        offer = f' Shall I draw "{query}"?' if query else ""
+        return f"I found nothing{about}.{offer}"
+    captions = list(dict.fromkeys(asset.caption for asset in result.assets if asset.caption))
+    shown = ", ".join(captions[:SHOWN]) + (", …" if len(captions) > SHOWN else "")
+    return f"I found {len(result.assets)}{about}" + (f": {shown}." if shown else ".")
+
+
+def _sentence(text: str) -> str:
+    text = text.strip()
+    return text if text[-1:] in {".", "!", "?", "…"} else f"{text}."
+
+
+def answer(plan: Plan, results: Sequence[StepResult]) -> str:
+    """Say what came of a plan.
+
+    Args:
+        plan: what was planned.
+        results: how its steps ended; a step that is missing counts as skipped.
+
+    Returns:
+        The plan's own reply where all went well; else what was made, and why the rest was not.
+    """
+    ended = {result.id: result for result in results}
+    pairs = [(step, ended.get(step.id, StepResult(step.id, "skipped"))) for step in plan.steps]
+    finds = [_found(step, result) for step, result in pairs if step.tool == "search_assets" and result.status == "completed"]
+    failed = [(step, result) for step, result in pairs if result.status == "failed"]
+    left = [step for step, result in pairs if result.status in {"skipped", "cancelled"}]
+    if not failed and not left:
+        only_search = len(finds) == len(pairs) and finds
+        return " ".join(finds if only_search else [*finds, *([_sentence(plan.reply)] if plan.reply else [])]) or "Done."
+    made = [_label(step) for step, result in pairs if result.status == "completed" and step.tool != "search_assets"]
+    parts = list(finds)
+    if made:
+        parts.append(f"Done: {', '.join(made)}.")
+    parts += [f"This failed: {_label(step)}. {_sentence(result.error or 'The reason is not known')}" for step, result in failed]
+    if left:
+        parts.append(f"So this was left out: {', '.join(_label(step) for step in left)}.")
+    return " ".join(parts)
