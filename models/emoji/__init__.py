@@ -1,0 +1,1 @@
+"""Emoji pictures with captions: the data that the image families learn from."""

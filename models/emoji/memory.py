@@ -1,0 +1,116 @@
+"""The known pictures as latents, and which of them a text means.
+
+Letters: N pictures, K things, D numbers of a text vector (384), C, H, W of a latent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.emoji.sources import STYLES
+from models.weights import files
+
+KIN_NATS = 1.5  # things whose score lies this close below the best may be drawn instead of it
+NEAR_COSINE = 0.62
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """The names that the arrays cannot hold; a file keeps them in its metadata."""
+
+    names: list[str]
+    keys: list[str]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the family knows.
+
+    Attributes:
+        config: names and code points of the things.
+        latents: (N, C, H, W) int8, means of the posteriors in units of `scale`.
+        scale: (C,) float32.
+        spread: (C,) float32, the usual standard deviation of a posterior.
+        thing: (N,) int64 in [0, K).
+        style: (N,) int64, index into `STYLES`.
+        vectors: (K, D) float32, unit text vectors of the names.
+        hidden, hidden_bias, out, out_bias: the net that scores things by a text.
+        captions: (T, D) int8 and `caption_thing` (T,): vectors of other things' captions, in units of 1/256.
+    """
+
+    config: MemoryConfig
+    latents: np.ndarray
+    scale: np.ndarray
+    spread: np.ndarray
+    thing: np.ndarray
+    style: np.ndarray
+    vectors: np.ndarray
+    captions: np.ndarray
+    caption_thing: np.ndarray
+    hidden: np.ndarray
+    hidden_bias: np.ndarray
+    out: np.ndarray
+    out_bias: np.ndarray
+
+    @classmethod
+    def load(cls, folder: Path | None = None) -> Memory:
+        """Read the shipped memory, or that of another folder."""
+        config, arrays = files.read("memory", MemoryConfig, folder)
+        return cls(config, **arrays)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the arrays."""
+        return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
+
+    def latent(self, row: int) -> np.ndarray:
+        """Return one picture's latent, (C, H, W) float32."""
+        return np.asarray(self.latents[row] * self.scale[:, None, None], np.float32)
+
+    def cosines(self, text: np.ndarray) -> np.ndarray:
+        """Return the cosine of a text, (D,), with the best caption of each thing, (K,) float32."""
+        near = (self.captions.astype(np.float32) @ text.astype(np.float32)) / 256
+        found = np.full(len(self.vectors), -1, np.float32)
+        np.maximum.at(found, self.caption_thing, near)
+        return found
+
+    def nearest(self, text: np.ndarray, k: int) -> list[tuple[str, float]]:
+        """Return the names and cosines of the k nearest things, best first."""
+        cosines = self.cosines(text)
+        rows = np.argsort(-cosines, kind="stable")[:k]
+        return [(self.config.names[row], float(cosines[row])) for row in rows]
+
+    def scores(self, text: np.ndarray) -> np.ndarray:
+        """Return the log probability of each thing given a text, (K,) float64, nats."""
+        hidden = np.maximum(text.astype(np.float32) @ self.hidden + self.hidden_bias, 0)
+        logits = (hidden @ self.out + self.out_bias).astype(np.float64)
+        logits = logits - np.logaddexp.reduce(logits)
+        mixed = np.logaddexp(logits, -7.0) + 12.0 * self.cosines(text)
+        return np.asarray(mixed - np.logaddexp.reduce(mixed))
+
+    def draw(self, text: np.ndarray, style: str | None, rng: np.random.Generator) -> int:
+        """Draw a known picture for a text: a likely thing, in the style asked for where it has one.
+
+        Returns:
+            The row of the picture.
+
+        Raises:
+            ValueError: the style is unknown.
+        """
+        if style is not None and style not in STYLES:
+            raise ValueError(f"unknown style {style!r}; there are {', '.join(STYLES)}")
+        scores = self.scores(text)
+        chances = np.where(scores > scores.max() - KIN_NATS, scores, -np.inf) - np.log(1e-300 + rng.exponential(size=len(scores)))
+        thing = int(np.argmax(chances))
+        rows = np.flatnonzero(self.thing == thing)
+        wanted = rows[self.style[rows] == STYLES.index(style)] if style is not None else rows
+        options = wanted if len(wanted) else rows
+        return int(options[rng.integers(len(options))])
+
+    def nearest_row(self, latent: np.ndarray) -> int:
+        """Return the row of the picture whose latent is nearest to a (C, H, W) one."""
+        known = self.latents.astype(np.float32) * self.scale[:, None, None]
+        return int(np.argmin(((known - latent) ** 2).sum((1, 2, 3))))

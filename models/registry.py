@@ -1,0 +1,104 @@
+"""What networks there are, the hashes of their weights, and how to load one. Light: no torch, no numpy at import."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+WEIGHTS = Path(__file__).parent / "weights"
+_RUNNERS = {
+    "vae": "models.vae.sample:Vae",
+    "cgan": "models.cgan.sample:CGan",
+    "upscaler": "models.upscaler.sample:Upscaler",
+}
+
+
+class CheckpointError(ValueError):
+    """Weights are missing, or are not the ones that the manifest names."""
+
+
+class Model(Protocol):
+    """A loaded network."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of its parameters in memory."""
+
+
+def families() -> tuple[str, ...]:
+    """Return the names that `load` knows."""
+    return tuple(_RUNNERS)
+
+
+def weights_hash(*names: str) -> str:
+    """Return one sha256, in hex, over the manifest's hashes of the named weights.
+
+    Raises:
+        CheckpointError: a name is not in the manifest.
+    """
+    joined = "\n".join(f"{name} {entry(name)['sha256']}" for name in names)
+    return hashlib.sha256(joined.encode()).hexdigest()
+
+
+def licence(name: str) -> str:
+    """Return the licence of the data that the named weights learned from."""
+    return entry(name)["licence"]
+
+
+def entry(name: str, weights: Path | None = None) -> dict[str, str]:
+    """Return the manifest's entry: file, sha256, licence, data, version.
+
+    Raises:
+        CheckpointError: the manifest lacks it.
+    """
+    manifest = _manifest(weights or WEIGHTS)
+    if name not in manifest:
+        raise CheckpointError(f"no weights named {name!r} in {weights or WEIGHTS}; there are {sorted(manifest)}")
+    return manifest[name]
+
+
+def checked_file(name: str, weights: Path | None = None) -> Path:
+    """Return the path of the named weights once their sha256 is checked.
+
+    Raises:
+        CheckpointError: the file is missing or is another one.
+    """
+    row = entry(name, weights)
+    path = (weights or WEIGHTS) / row["file"]
+    if not path.exists():
+        raise CheckpointError(f"weights {name!r} should be at {path}: restore the file or train them again")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != row["sha256"]:
+        raise CheckpointError(f"weights {name!r} at {path} have sha256 {found}, the manifest says {row['sha256']}")
+    return path
+
+
+def load(name: str, weights: Path | None = None, **deps: Any) -> Model:
+    """Load a network.
+
+    Args:
+        name: one of `families()`.
+        weights: a folder with a manifest; None takes the shipped one.
+        deps: handed to the family's own `load`.
+
+    Raises:
+        ValueError: no such family.
+        CheckpointError: the weights do not fit.
+    """
+    if name not in _RUNNERS:
+        raise ValueError(f"unknown model {name!r}; there are {', '.join(_RUNNERS)}")
+    module, cls = _RUNNERS[name].split(":")
+    return cast(Model, getattr(import_module(module), cls).load(weights, **deps))
+
+
+@lru_cache
+def _manifest(weights: Path) -> dict[str, dict[str, str]]:
+    path = weights / "manifest.json"
+    if not path.exists():
+        raise CheckpointError(f"no manifest at {path}")
+    found: dict[str, dict[str, str]] = json.loads(path.read_text())
+    return found

@@ -1,0 +1,1 @@
+"""A small net that makes 64-pixel pictures 256 pixels wide."""
