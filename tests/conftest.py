@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from kombu import Connection
 from sqlalchemy import create_engine, text
 
 from store.database import Database
@@ -15,6 +16,8 @@ from store.schema import migrate
 from store.tables import metadata
 
 POSTGRESQL = os.environ.get("ATELIER_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+
+RABBITMQ = os.environ.get("ATELIER_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
 
 
 def missing(what: str) -> None:
@@ -44,6 +47,17 @@ def postgresql_url() -> Iterator[str]:
     with server.connect() as connection:
         connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
     server.dispose()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    """Give the URL of a RabbitMQ server that answers."""
+    try:
+        with Connection(RABBITMQ, connect_timeout=3) as connection:
+            connection.ensure_connection(max_retries=1, timeout=3)
+    except Exception as error:
+        missing(f"no RabbitMQ at {RABBITMQ}: {error}")
+    return RABBITMQ
 
 
 @pytest.fixture(scope="session")

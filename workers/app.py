@@ -11,6 +11,7 @@ from celery import Celery
 from workers import feeding
 from workers.bench import Bench
 from workers.messages import FEED, STEP, VECTOR
+from workers.pool import WakingPool
 from workers.pulse import Pulse
 from workers.work import work
 
@@ -32,7 +33,7 @@ def serve(bench: Bench, *, threads: int, warm: bool = True) -> None:
         bench.encoder.encode(["warm"])
     log.info("worker %s serves %s with %d threads", bench.name, ", ".join(bench.queues), threads)
     worker = app.Worker(
-        pool="threads",
+        pool=WakingPool,
         concurrency=threads,
         queues=list(bench.queues),
         hostname=bench.name,

@@ -10,11 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from store.index import Index
-
 from store import transition
 from store.blobs import Blobs
 from store.database import Database
+from store.index import Index
 from store.steps import Claim
 from store.transition import Transition, Wake
 from tools.base import ToolSpec

@@ -66,12 +66,11 @@ class Messenger:
         """
         sent = 0
         try:
-            for wake in wakes:
-                self._send(TASK[wake.task], [wake.ref_id], wake.queue)
-                sent += 1
-        except (OSError, self.app.connection_for_write().transport.connection_errors) as error:
-            log.warning("the broker took %d of %d wake-up calls (%s); the rest is sent again", sent, len(wakes), error)
-        except Exception as error:  # noqa: BLE001 — kombu raises its own OperationalError, redis another
+            with self.app.producer_or_acquire() as producer:
+                for wake in wakes:
+                    self._send(TASK[wake.task], [wake.ref_id], wake.queue, producer=producer)
+                    sent += 1
+        except Exception as error:  # noqa: BLE001 — kombu raises its own OperationalError, redis and sockets others
             log.warning("the broker took %d of %d wake-up calls (%r); the rest is sent again", sent, len(wakes), error)
         return sent
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from store import index, presence, steps, transition
+from store import presence, search, steps, transition
 from workers.bench import Bench
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,6 @@ class Pulse:
         transition.not_sent(bench.database, wakes[bench.send(wakes) :])
 
     def _push(self) -> None:
-        while index.push_pending(self._bench.database, self._bench.index):
+        while search.push_pending(self._bench.database, self._bench.index):
             if self._ended.is_set():
                 return
