@@ -40,7 +40,7 @@ def _opened(workshop: Workshop, references: Sequence[str], kinds: Sequence[str],
     given = workshop.inputs(references)
     for one in given:
         if one.kind not in kinds:
-            raise InvalidInput(f"{name}: asset {one.asset_id!r} is a {one.kind}, not {' or '.join(kinds)}")
+            raise InvalidInput(f"{name}: asset {one.asset_id!r} has the kind {one.kind}, not {' or '.join(kinds)}")
     return given
 
 

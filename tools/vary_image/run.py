@@ -51,7 +51,7 @@ def _wanted(number: int, job: Job, encoder: object) -> list[Wanted]:
     args: VaryImage = job.args
     (given,) = job.workshop.inputs(args.image)
     if given.kind != "image":
-        raise InvalidInput(f"image: asset {given.asset_id!r} is a {given.kind}, not a picture")
+        raise InvalidInput(f"image: asset {given.asset_id!r} has the kind {given.kind}, not image")
     latents = latents_of(given, encoder)
     vector = None if args.prompt is None else job.workshop.embed([args.prompt])[0]
     return [Wanted(number, args, child_seed(args.seed or 0, i), given, latents, vector) for i in range(args.count)]
