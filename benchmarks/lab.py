@@ -158,8 +158,10 @@ class Lab:
             lab_tools.QUEUE: self.queue,
             "PYTHONUNBUFFERED": "1",
         }
+        log = self.folder / f"{name}.log"
+        log.unlink(missing_ok=True)
         with self._lock:
-            self.processes[name] = Process(name, command, self.folder / f"{name}.log", environment)
+            self.processes[name] = Process(name, command, log, environment)
 
     def _start_broker(self) -> str:
         socket = self.folder / "broker.sock"
@@ -201,10 +203,11 @@ class Lab:
             self.processes[name].send(number)
 
     def stop(self, name: str) -> None:
-        """Kill a process for good."""
+        """Kill a process for good, and wait until it is dead."""
         with self._lock:
             self.processes[name].wanted = False
             self.processes[name].send(signal.SIGKILL)
+        wait_for(lambda: self.pid(name) is None, f"the end of {name!r}", 10)
 
     def freeze(self, name: str) -> None:
         """Stop a process without killing it; not while it holds the lock of SQLite, which would stop everybody."""

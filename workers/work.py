@@ -76,14 +76,11 @@ def _run_tool(bench: Bench, claims: Sequence[Claim]) -> None:
     outcomes = _call(bench, ready)
     made = [(one, outcome) for one, outcome in zip(ready, outcomes, strict=True) if isinstance(outcome, list)]
     if made:
-        try:
-            _save(bench, made)
-        except Exception as error:  # noqa: BLE001 — the disk is full, say: the steps fail, the worker lives
-            for one, _ in made:
-                _settle(bench, one.claim, error)
+        _save(bench, made)
     for one, outcome in zip(ready, outcomes, strict=True):
-        if isinstance(outcome, Exception):
-            _settle(bench, one.claim, outcome)
+        if not isinstance(outcome, list):
+            wrong = TypeError(f"{one.spec.runner} gave {type(outcome).__name__}, not a list of things")
+            _settle(bench, one.claim, outcome if isinstance(outcome, Exception) else wrong)
 
 
 def _prepare(bench: Bench, claim: Claim) -> Ready | None:
@@ -116,22 +113,35 @@ def _prepare(bench: Bench, claim: Claim) -> Ready | None:
 
 def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
     """Run the tool on all jobs; if it falls over as a whole, on each alone, so that one bad item fails alone."""
-    run = catalog.load(ready[0].spec.runner)
-    jobs = [Job(one.args, StepWorkshop(bench, one.claim)) for one in ready]
+    runner = ready[0].spec.runner
     try:
-        outcomes: list[Outcome] = list(run(jobs))
+        jobs = [Job(one.args, StepWorkshop(bench, one.claim)) for one in ready]
+        outcomes: list[Outcome] = list(catalog.load(runner)(jobs))
+        if len(outcomes) != len(ready):
+            raise RuntimeError(f"{runner} gave {len(outcomes)} results for {len(ready)} jobs")
     except Exception as error:  # noqa: BLE001
         if len(ready) == 1:
             return [error]
         log.warning("a batch of %d %s failed (%r); each runs alone", len(ready), ready[0].spec.name, error)
         return [outcome for one in ready for outcome in _call(bench, [one])]
-    if len(outcomes) != len(ready):
-        raise RuntimeError(f"{ready[0].spec.runner} gave {len(outcomes)} results for {len(ready)} jobs")
     return outcomes
 
 
 def _save(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
-    """Store bytes, then rows; one transaction for all steps of the call, without those whose lease was lost."""
+    """Store what was made, all in one transaction; what cannot be stored fails alone."""
+    try:
+        _store(bench, made)
+    except Exception as error:  # noqa: BLE001 — the disk is full, say: the steps fail, the worker lives
+        if len(made) == 1:
+            _settle(bench, made[0][0].claim, error)
+            return
+        log.warning("the results of %d steps could not be stored together (%r); each is stored alone", len(made), error)
+        for pair in made:
+            _save(bench, [pair])
+
+
+def _store(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
+    """Store bytes, then rows, without those of steps whose lease was lost."""
     new = {one.claim.id: new_assets(bench, one, outcome) for one, outcome in made}
 
     def done(t: Transition) -> None:
