@@ -47,6 +47,8 @@ T = TypeVar("T")
 RESTART_S = 0.1  # between a death and the next process
 TICK_S = 0.02
 READY = "lab: ready"
+ECHO = "lab.echo"
+POLL_S = 0.0005
 OWNER = "lab"
 
 
@@ -63,6 +65,11 @@ class Verdict:
     lost: int
     doubled: int
     stuck: int
+
+    @property
+    def well(self) -> bool:
+        """Nothing is amiss."""
+        return self == Verdict(0, 0, 0)
 
     def __str__(self) -> str:
         return f"lost {self.lost}, doubled {self.doubled}, stuck {self.stuck}"
@@ -127,7 +134,7 @@ class Lab:
         self._keeper.start()
         if self.broker_url is None:
             self.broker_url = self._start_broker()
-        self.messenger = Messenger(self.broker_url, None)
+        self.messenger = Messenger(self.broker_url, _results(self.broker_url))
         self.specs = {name: _with_queue(spec, self.queue) for name, spec in lab_tools.specs().items()}
         return self
 
@@ -285,6 +292,12 @@ class Lab:
         name = Blobs(self.folder / "blobs").put(content)
         return self.change(lambda t: submit(t, OWNER, name))
 
+    def send_due(self) -> None:
+        """Send the calls that were not sent when their runs were accepted."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(outbox.c.task, outbox.c.ref_id, outbox.c.queue)).all()
+        self.messenger.send([Wake(row.task, row.ref_id, row.queue) for row in rows])
+
     def send_again(self, run_id: str, times: int) -> None:
         """Send the call for a run's first step several times more."""
         with self.database.read() as connection:
@@ -326,9 +339,8 @@ class Lab:
         with contextlib.suppress(TimeoutError):
             wait_for(lambda: self._calls_left() == 0, "the outbox", timeout_s)
         with self.database.read() as connection:
-            made = dict(
-                connection.execute(select(step_assets.c.step_id, func.count()).group_by(step_assets.c.step_id)).all()  # type: ignore[arg-type]
-            )
+            results = select(step_assets.c.step_id, func.count()).group_by(step_assets.c.step_id)
+            made: dict[str, int] = {row[0]: row[1] for row in connection.execute(results)}
             writers = select(step_rows.c.id).where(
                 step_rows.c.tool.in_(("write", "write_together", "later")), step_rows.c.status == "completed"
             )
@@ -364,6 +376,11 @@ def _with_queue(spec: Any, queue: str) -> Any:
     return replace(spec, queue=queue)
 
 
+def _results(broker_url: str) -> str | None:
+    """Give where answers come back; nobody asks for any where the broker is not Redis."""
+    return broker_url if broker_url.startswith("redis") else None
+
+
 def wait_for(what: Callable[[], bool], name: str, timeout_s: float) -> None:
     """Wait until something holds.
 
@@ -394,6 +411,16 @@ def postgresql(server: str) -> Iterator[str]:
         engine.dispose()
 
 
+def echo(lab: Lab, times: int = 1) -> None:
+    """Make bare Celery round trips: send tasks, then look for each answer."""
+    app = lab.messenger.app
+    sent = [app.send_task(ECHO, args=["x"], queue=lab.queue, ignore_result=False).id for _ in range(times)]
+    for task_id in sent:
+        while app.backend.get_task_meta(task_id)["status"] != "SUCCESS":
+            time.sleep(POLL_S)
+        app.backend.forget(task_id)
+
+
 # What runs in the processes
 
 
@@ -410,7 +437,7 @@ def serve(given: argparse.Namespace) -> None:
         database=Database(given.database),
         blobs=Blobs(given.blobs),
         index=ExactIndex(),
-        messenger=_impatient(Messenger(given.broker, None)),
+        messenger=_impatient(Messenger(given.broker, _results(given.broker))),
         specs=lab_tools.specs(),
         load_encoder=lambda: HashEncoder(8),
         load_chat=lambda: None,
@@ -419,9 +446,14 @@ def serve(given: argparse.Namespace) -> None:
         lease_s=given.lease_s,
         max_attempts=given.max_attempts,
     )
+    bench.messenger.app.task(_echo, name=ECHO, ignore_result=False)
     assert "torch" not in sys.modules, "a worker of the laboratory starts fast"
     logging.getLogger("lab").info("ready")
     app.serve(bench, threads=given.threads)
+
+
+def _echo(text: str) -> str:
+    return text
 
 
 def _impatient(messenger: Messenger) -> Messenger:

@@ -1,0 +1,112 @@
+"""What the studio's own work costs: `python -m benchmarks.orchestration [--database URL]`.
+
+Each figure stands beside something bare that was measured in the same run: a Celery round trip on the same broker and
+the same pool, and the same runner on full batches without queue, rows and blobs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.lab import OWNER, Lab, echo, postgresql
+from store import runs
+
+WARM_UP = 30
+ROUND_TRIPS = 300
+AT_ONCE = 500
+POLL_S = 0.0005
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the table; `ok` is None where nothing was promised."""
+
+    what: str
+    measured: str
+    target: str = ""
+    ok: bool | None = None
+
+
+def main() -> int:
+    """Measure, print the table, and give 1 if something was lost, doubled, or loaded too often."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.orchestration", description=__doc__)
+    parser.add_argument("--database", help="a PostgreSQL server's URL; none: SQLite")
+    parser.add_argument("--broker", help="a broker's URL; none: a private server")
+    given = parser.parse_args()
+    lines: list[Line] = []
+    with contextlib.ExitStack() as stack:
+        url = stack.enter_context(postgresql(given.database)) if given.database else None
+        lab = stack.enter_context(Lab(database_url=url, broker_url=given.broker, lease_s=15))
+        lab.start_worker("w1")
+        lab.wait_ready("w1")
+        lines += overhead(lab)
+        lines += throughput(lab)
+        verdict = lab.verdict()
+        lines.append(Line("correctness", str(verdict), "all 0", verdict.well))
+    show(lines)
+    return 0 if all(line.ok is not False for line in lines if line.what in MUST) else 1
+
+
+MUST = {"correctness", "model loads per 1,000 steps"}
+
+
+def overhead(lab: Lab) -> list[Line]:
+    """Measure a run of one no-op step from its acceptance to its end, and a bare round trip, in turns."""
+    ours, bare = [], []
+    for turn in range(WARM_UP + ROUND_TRIPS):
+        for times, work in ((ours, one_run), (bare, echo)):
+            began = time.perf_counter()
+            work(lab)
+            if turn >= WARM_UP:
+                times.append(1000 * (time.perf_counter() - began))
+    p50 = statistics.median(ours)
+    return [
+        Line("a run of one no-op step", spread(ours), "p50 ≤ 15 ms", p50 <= 15),
+        Line("a bare Celery round trip", spread(bare)),
+    ]
+
+
+def one_run(lab: Lab) -> None:
+    """Accept a run of one no-op step, as the API does, and see its end."""
+    run_id = lab.accept(lab.new_run({"tool": "noop", "args": {}}))
+    runs.wait(lab.database, OWNER, run_id, 30, POLL_S)
+
+
+def throughput(lab: Lab) -> list[Line]:
+    """Queue many runs, then send their calls and see the last end."""
+    ids = [lab.accept(lab.new_run({"tool": "noop", "args": {}}), send=False) for _ in range(AT_ONCE)]
+    began = time.perf_counter()
+    lab.send_due()
+    lab.wait(*ids, timeout_s=120)
+    ours = AT_ONCE / (time.perf_counter() - began)
+    began = time.perf_counter()
+    echo(lab, AT_ONCE)
+    bare = AT_ONCE / (time.perf_counter() - began)
+    return [
+        Line(f"{AT_ONCE} runs of one no-op step queued at once", f"{ours:.0f} a second"),
+        Line(f"{AT_ONCE} bare Celery tasks queued at once", f"{bare:.0f} a second"),
+    ]
+
+
+def spread(times_ms: Sequence[float]) -> str:
+    """Give p50 and p95."""
+    ordered = sorted(times_ms)
+    return f"p50 {statistics.median(ordered):.1f} ms, p95 {ordered[int(0.95 * len(ordered))]:.1f} ms"
+
+
+def show(lines: Sequence[Line]) -> None:
+    """Print the table."""
+    wide = max(len(line.what) for line in lines)
+    for line in lines:
+        mark = {None: "", True: "ok", False: "MISSED"}[line.ok]
+        sys.stdout.write(f"{line.what:<{wide}}  {line.measured:<40}  {line.target:<14}  {mark}".rstrip() + "\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
