@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from orchestrator import broker, home
+from orchestrator import broker, home, listing
 from orchestrator.errors import SettingsError, StudioError
 from orchestrator.settings import Settings, read_settings
 from orchestrator.studio import missing
@@ -131,14 +131,14 @@ def _index_server(settings: Settings) -> Iterator[Finding]:
 
 
 def _weights(settings: Settings) -> Iterator[Finding]:
-    from orchestrator import listing
-
-    for model in listing.models(settings):
-        if model["fault"] is None:
-            yield Finding(f"weights of {model['id']}", "ok", f"{model['size']}, sha256 {model['weights'][:12]}…")
+    for model in listing.models(settings, check=True):
+        what = f"weights of {model['id']}"
+        if model["fault"] is not None:
+            yield Finding(what, "missing", model["fault"], listing.REMEDY)
+        elif model["size_bytes"] is None:
+            yield Finding(what, "ok", "somewhere else; asked at the first use")
         else:
-            state: State = "missing" if model["needed"] else "warning"
-            yield Finding(f"weights of {model['id']}", state, model["fault"], "run `make install`")
+            yield Finding(what, "ok", f"{model['size_bytes'] / 1e6:.0f} MB, sha256 {model['weights'][:12]}…")
 
 
 def _language_model(settings: Settings) -> Iterator[Finding]:

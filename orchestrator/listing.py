@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from models import registry
+from models.language import weights
 from orchestrator.settings import Settings
 from tools.base import ToolSpec
+
+KINDS = {"vae": "image", "cgan": "image", "upscaler": "image"}
+REMEDY = "run `make install`"
 
 
 def tool_view(spec: ToolSpec) -> dict[str, Any]:
@@ -22,6 +28,68 @@ def tool_view(spec: ToolSpec) -> dict[str, Any]:
     }
 
 
-def models(settings: Settings) -> list[dict[str, Any]]:
-    """Give what is shown of each network: where it comes from, and what is wrong with its weights if anything is."""
-    return []
+def models(settings: Settings, *, check: bool = False) -> list[dict[str, Any]]:
+    """Give what is shown of each network: where its weights come from, and what is wrong with them if anything is.
+
+    Args:
+        settings: which language model and encoder are used.
+        check: also compare the weights of the repository with their sha256, which reads them.
+    """
+    return [*(_drawn(name, check) for name in registry.families()), _encoder(settings), _language(settings)]
+
+
+def _drawn(name: str, check: bool) -> dict[str, Any]:
+    try:
+        row = registry.entry(name)
+        path = registry.checked_file(name) if check else registry.WEIGHTS / row["file"]
+    except registry.CheckpointError as error:
+        return _view(name, KINDS.get(name, "image"), None, fault=str(error))
+    return _view(name, KINDS.get(name, "image"), path, sha256=row["sha256"], licence=row["licence"])
+
+
+def _encoder(settings: Settings) -> dict[str, Any]:
+    if settings.encoder is not None:
+        return _view(settings.encoder, "embedding", None)
+    folder = settings.home / weights.FOLDER / weights.ENCODER_FOLDER
+    return _view(folder.name, "embedding", folder, sha256=weights.ENCODER.sha256, licence="Apache-2.0")
+
+
+def _language(settings: Settings) -> dict[str, Any]:
+    name = settings.language_model
+    if name != "local":
+        return _view(settings.llm_model or name.partition(":")[2] or name, "language", None)
+    try:
+        path = weights.planner_path(settings.home)
+    except weights.CheckpointError as error:
+        return _view("planner", "language", None, fault=str(error))
+    return _view("planner", "language", path, sha256=weights.adapter_hash(), licence="Apache-2.0")
+
+
+def _view(
+    name: str,
+    kind: str,
+    path: Path | None,
+    *,
+    sha256: str | None = None,
+    licence: str | None = None,
+    fault: str | None = None,
+) -> dict[str, Any]:
+    if path is not None and not path.exists():
+        fault = f"{path} is not there"
+    here = path is not None and fault is None
+    return {
+        "id": name,
+        "object": "model",
+        "created": int(path.stat().st_mtime) if path is not None and here else 0,
+        "owned_by": "atelier",
+        "kind": kind,
+        "size_bytes": _size(path) if path is not None and here else None,
+        "weights": sha256,
+        "licence": licence,
+        "fault": fault,
+    }
+
+
+def _size(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())

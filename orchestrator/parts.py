@@ -10,11 +10,11 @@ from orchestrator.settings import Settings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from models.embedding.encoder import Encoder
+    from models.embedding import HashEncoder, TextEncoder
     from store.index import ChromaIndex
 
 
-def text_encoder(settings: Settings) -> Encoder:
+def text_encoder(settings: Settings) -> TextEncoder | HashEncoder:
     """Give the text encoder; it loads its net at the first text. "hash" is the stand-in that tests use."""
     from models.embedding import HashEncoder, TextEncoder
     from models.language.weights import ENCODER_FOLDER, FOLDER

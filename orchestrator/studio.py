@@ -232,7 +232,8 @@ def _migrate(database_url: str) -> None:
     try:
         schema.migrate(database)
     except SQLAlchemyError as error:
-        raise StudioNotReady(f"the database cannot be used: {error}") from error
+        why = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise StudioNotReady(f"the database cannot be used: {why}; see ATELIER_DATABASE_URL") from error
     finally:
         database.close()
 

@@ -7,7 +7,7 @@ import logging
 import socket
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from orchestrator import parts
 from orchestrator.errors import SettingsError, StudioError
@@ -56,7 +56,7 @@ def open_bench(settings: Settings, name: str) -> Bench:
 def _inner(settings: Settings, name: str) -> Mapping[str, InnerRunner]:
     from workers import verify
 
-    runners: dict[str, Any] = {verify.VERIFY: verify.run}
+    runners: dict[str, InnerRunner] = {verify.VERIFY: verify.run}
     if name == "planner":
         from models.language.seam import dialect
         from orchestrator.planner import desk

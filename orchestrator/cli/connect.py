@@ -9,13 +9,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from orchestrator.errors import StudioNotReady
 
 if TYPE_CHECKING:
     from orchestrator.cli.client import Client
+    from orchestrator.home import Card
     from orchestrator.settings import Settings
 
 START_S = 120.0
@@ -45,9 +45,14 @@ def studio(settings: Settings) -> Iterator[Client]:
         card = home.running(settings.home)
         process = None if card else _start(settings)
         try:
-            url = card.url if card else _card_of(settings, process)
-            _wait_until_ready(settings, url, process)
-            client = Client(url)
+            if process is not None:
+                card = _card_of(settings, process)
+                if card.pid != process.pid:  # another command was a moment earlier
+                    process.wait()
+                    process = None
+            assert card is not None  # noqa: S101  # by the lines above
+            _wait_until_ready(settings, card.url, process)
+            client = Client(card.url)
             try:
                 yield client
             finally:
@@ -70,16 +75,16 @@ def _start(settings: Settings) -> subprocess.Popen[bytes]:
         )
 
 
-def _card_of(settings: Settings, process: subprocess.Popen[bytes] | None) -> str:
-    """Wait for the address of the studio that was just started, by us or, a moment earlier, by another command."""
+def _card_of(settings: Settings, process: subprocess.Popen[bytes]) -> Card:
+    """Wait for the card of the studio that was just started, by us or, a moment earlier, by another command."""
     from orchestrator import home
 
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if (card := home.running(settings.home)) is not None:
-            return card.url
-        if process is not None and process.poll() is not None:
-            raise StudioNotReady(f"the studio could not be started: {_last_words(settings.logs / 'embedded.log')}")
+            return card
+        if process.poll() is not None:
+            raise _failed(settings)
         time.sleep(0.02)
     raise StudioNotReady(f"the studio did not start; see {settings.logs}")
 
@@ -89,6 +94,8 @@ def _wait_until_ready(settings: Settings, url: str, process: subprocess.Popen[by
 
     began = time.monotonic()
     while lacking := missing(url, timeout_s=5):
+        if process is not None and process.poll() is not None:
+            raise _failed(settings)
         waited = time.monotonic() - began
         if waited > START_S:
             what = "; ".join(f"{name} {detail}" for name, detail in lacking.items())
@@ -115,6 +122,8 @@ def _end(process: subprocess.Popen[bytes], users: IO[str]) -> None:
             process.wait()
 
 
-def _last_words(log: Path) -> str:
+def _failed(settings: Settings) -> StudioNotReady:
+    log = settings.logs / "embedded.log"
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else f"it ended without a word; see {log.parent}"
+    why = lines[-1] if lines else f"it ended without a word; see {log.parent}"
+    return StudioNotReady(f"the studio could not be started: {why}")

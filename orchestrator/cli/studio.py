@@ -61,8 +61,11 @@ def list_models(as_json: Json = False) -> None:
         print_json(rows)
         return
     print_table(
-        ("model", "kind", "size", "weights", "licence of its data"),
-        [(row["id"], row["kind"], row["size"], row["weights"], row["licence"]) for row in rows],
+        ("model", "kind", "bytes", "weights", "licence of its data"),
+        [
+            (row["id"], row["kind"], row["size_bytes"], (row["weights"] or "")[:12], row["fault"] or row["licence"])
+            for row in rows
+        ],
     )
 
 
