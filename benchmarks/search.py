@@ -26,7 +26,7 @@ from store import assets, search
 from store.assets import NewAsset
 from store.database import Database
 from store.ids import new_id
-from store.index import HNSW, ChromaIndex
+from store.index import ChromaIndex
 from store.schema import migrate
 
 DIM = 384
@@ -98,7 +98,7 @@ def report(database: Database, index: ChromaIndex, ids: list[str], vectors: np.n
     started = time.perf_counter()
     search.rebuild(database, index)
     built_s = time.perf_counter() - started
-    bare = bare_chroma(index, ids, vectors)
+    bare = bare_chroma(index)
 
     def ours(index: ChromaIndex | None = index, **fields: object) -> Ask:
         def ask(query: np.ndarray) -> list[str]:
@@ -141,18 +141,17 @@ def report(database: Database, index: ChromaIndex, ids: list[str], vectors: np.n
     )
 
 
-def bare_chroma(index: ChromaIndex, ids: list[str], vectors: np.ndarray) -> Ask:
-    """Give a plain collection with the same settings, asked through Chroma's own client."""
+def bare_chroma(index: ChromaIndex) -> Ask:
+    """Ask the same collection through Chroma's own client and nothing else."""
     import chromadb
 
     client = chromadb.HttpClient(index.host, index.port, settings=chromadb.Settings(anonymized_telemetry=False))
-    collection = client.create_collection("bare", embedding_function=None, configuration={"hnsw": HNSW})
-    for start in range(0, len(ids), 1000):
-        collection.add(ids=ids[start : start + 1000], embeddings=vectors[start : start + 1000])
+    (found,) = client.list_collections()
+    collection = client.get_collection(found.name, embedding_function=None)
 
     def ask(query: np.ndarray) -> list[str]:
-        found: list[str] = collection.query(query_embeddings=[query], n_results=K, include=["distances"])["ids"][0]
-        return found
+        ids: list[str] = collection.query(query_embeddings=[query], n_results=K, include=["distances"])["ids"][0]
+        return ids
 
     return ask
 

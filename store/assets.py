@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 
@@ -18,6 +18,19 @@ VAE_LATENTS = "latent/vae"
 NEVER_INDEXED = 0.0
 TAG_CHARACTERS = 80
 PAGE_LIMIT = 200
+
+_IDS: Any = bindparam("ids", expanding=True)
+BY_IDS = select(assets).where(assets.c.id.in_(_IDS))
+TAGS_OF = (
+    select(asset_tags.c.asset_id, asset_tags.c.tag)
+    .where(asset_tags.c.asset_id.in_(_IDS))
+    .order_by(asset_tags.c.asset_id, asset_tags.c.tag)
+)
+PARENTS_OF = (
+    select(asset_edges.c.child_id, asset_edges.c.parent_id)
+    .where(asset_edges.c.child_id.in_(_IDS))
+    .order_by(asset_edges.c.child_id, asset_edges.c.parent_id)
+)
 
 
 class UnknownAsset(LookupError):
@@ -180,8 +193,12 @@ def get(connection: Connection, owner: str, id_: str) -> Asset | None:
 
 def get_many(connection: Connection, owner: str, ids: Sequence[str]) -> list[Asset]:
     """Give those of the ids that are the owner's and not deleted, in the order of `ids`."""
-    query = select(assets).where(assets.c.id.in_(ids), assets.c.owner == owner, assets.c.deleted_at.is_(None))
-    found = {asset.id: asset for asset in _load(connection, query)}
+    # Owner and deletion are compared here: SQLite would rather walk all of an owner's assets than look up ten ids.
+    found = {
+        asset.id: asset
+        for asset in _load(connection, BY_IDS, {"ids": list(ids)})
+        if asset.owner == owner and asset.deleted_at is None
+    }
     return [found[id_] for id_ in ids if id_ in found]
 
 
@@ -198,7 +215,7 @@ def of_step(connection: Connection, step_id: str) -> list[Asset]:
 
 def by_sha256(connection: Connection, owner: str, sha256: str) -> Asset | None:
     """Give the owner's oldest asset with these bytes, also a deleted one: recipes refer to their inputs so."""
-    query = select(assets).where(assets.c.sha256 == sha256, assets.c.owner == owner)
+    query = select(assets).where(assets.c.sha256 == sha256, unindexed(assets.c.owner) == owner)
     return next(iter(_load(connection, query.order_by(assets.c.created_at, assets.c.id).limit(1))), None)
 
 
@@ -222,7 +239,7 @@ def list_(
         UnknownAsset: `before` is no asset of the owner.
     """
     limit = min(max(limit, 1), PAGE_LIMIT)
-    query = select(assets).where(*filters(owner, kind, () if tag is None else (tag,)))
+    query = select(assets).where(*filters(owner, kind, () if tag is None else (tag,), few=run_id is not None))
     if run_id is not None:
         query = query.where(assets.c.run_id == run_id)
     if before is not None:
@@ -232,9 +249,13 @@ def list_(
     return Page(found[:limit], has_more, found[limit - 1].id if has_more else None)
 
 
-def filters(owner: str, kind: str | None, tags: Sequence[str]) -> list[Any]:
-    """Give the conditions on `assets` for what the owner has, of a kind and with all of some tags."""
-    conditions = [assets.c.owner == owner, assets.c.deleted_at.is_(None)]
+def filters(owner: str, kind: str | None, tags: Sequence[str], *, few: bool = False) -> list[Any]:
+    """Give the conditions on `assets` for what the owner has, of a kind and with all of some tags.
+
+    Args:
+        few: another condition leaves few rows, so they should not be looked for among all of the owner's.
+    """
+    conditions = [(unindexed(assets.c.owner) if few else assets.c.owner) == owner, assets.c.deleted_at.is_(None)]
     if kind is not None:
         conditions.append(assets.c.kind == kind)
     wanted = clean_tags(tags)
@@ -247,6 +268,11 @@ def filters(owner: str, kind: str | None, tags: Sequence[str]) -> list[Any]:
         )
         conditions.append(assets.c.id.in_(tagged))
     return conditions
+
+
+def unindexed(column: Any) -> Any:
+    """Give a column's value in a form that no index serves, so that SQLite uses that of another condition."""
+    return func.coalesce(column, "")
 
 
 def lineage(connection: Connection, owner: str, id_: str) -> Lineage:
@@ -405,19 +431,18 @@ def _reach(here: Any, there: Any, id_: str, name: str) -> Any:
     return start.union(select(there).where(here == start.c.id))
 
 
-def _load(connection: Connection, query: Select[Any]) -> list[Asset]:
-    rows = connection.execute(query).all()
+def _load(connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Asset]:
+    rows = connection.execute(query, parameters).all()
     ids = [row.id for row in rows]
     if not ids:
         return []
-    tags = _grouped(connection, asset_tags.c.asset_id, asset_tags.c.tag, ids)
-    parents = _grouped(connection, asset_edges.c.child_id, asset_edges.c.parent_id, ids)
+    tags, parents = _grouped(connection, TAGS_OF, ids), _grouped(connection, PARENTS_OF, ids)
     return [_asset(row, tags.get(row.id, ()), parents.get(row.id, ())) for row in rows]
 
 
-def _grouped(connection: Connection, key: Any, value: Any, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _grouped(connection: Connection, query: Select[Any], ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
-    for id_, name in connection.execute(select(key, value).where(key.in_(ids)).order_by(key, value)):
+    for id_, name in connection.execute(query, {"ids": ids}):
         found[id_] = (*found.get(id_, ()), name)
     return found
 

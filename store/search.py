@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def search(
         if vector is None:
             return _newest(connection, owner, kind, tags, limit, exclude)
         looked = _Look(connection, owner, space, _unit(vector), kind, tuple(tags), limit, frozenset(exclude))
-        if index is None or looked.is_selective():
+        if index is None:
             return looked.exactly()
         try:
             return looked.through(index)
@@ -97,25 +98,14 @@ class _Look:
     limit: int
     exclude: frozenset[str]
 
-    def is_selective(self) -> bool:
-        """Say whether a filter leaves few assets."""
-        if self.kind is None and not self.tags:
-            return False
-        matching = select(assets_table.c.id).where(*assets.filters(self.owner, self.kind, self.tags))
-        query = select(func.count()).select_from(matching.limit(EXACT_ROWS + 1).subquery())
-        return self.connection.execute(query).scalar_one() <= EXACT_ROWS
-
     def exactly(self) -> list[Hit]:
         """Compare with every vector that fits."""
-        query = (
-            select(vectors.c.asset_id, vectors.c.content)
-            .join(assets_table, assets_table.c.id == vectors.c.asset_id)
-            .where(vectors.c.owner == self.owner, vectors.c.space == self.space)
-            .where(*assets.filters(self.owner, self.kind, self.tags))
-            .order_by(assets_table.c.created_at.desc(), assets_table.c.id.desc())
-        )
-        found = self._compared(query, self.limit + len(self.exclude))
-        return self._checked(found)[: self.limit]
+        query = select(vectors.c.asset_id, vectors.c.content).where(vectors.c.space == self.space)
+        if self.kind is None and not self.tags:
+            query = query.where(vectors.c.owner == self.owner)
+        else:
+            query = query.where(vectors.c.asset_id.in_(self._matching()))
+        return self._checked(self._compared(query, self.limit + len(self.exclude)))[: self.limit]
 
     def through(self, index: Index) -> list[Hit]:
         """Ask the index for more and more until enough of what it gives is right."""
@@ -132,14 +122,30 @@ class _Look:
             hits = self._checked(sorted(merged.items(), key=lambda found: -found[1]))
             if len(hits) >= self.limit or len(proposed) < ask:
                 return hits[: self.limit]
+            if self._is_selective():
+                break
             ask *= WIDER
         return self.exactly()
 
+    def _matching(self) -> Any:
+        """Give the query for the ids of what fits the filter."""
+        return select(assets_table.c.id).where(*assets.filters(self.owner, self.kind, self.tags, few=bool(self.tags)))
+
+    def _is_selective(self) -> bool:
+        """Say whether the filter leaves so few assets that comparing with all of them is fast."""
+        if self.kind is None and not self.tags:
+            return False
+        some = self._matching().limit(EXACT_ROWS + 1).subquery()
+        return self.connection.execute(select(func.count()).select_from(some)).scalar_one() <= EXACT_ROWS
+
     def _compared(self, query: Any, limit: int | None = None) -> list[tuple[str, float]]:
-        rows = self.connection.execute(query).all()
-        ids = [row.asset_id for row in rows]
-        matrix = np.frombuffer(b"".join(row.content for row in rows), "<f4").reshape(len(rows), -1) if rows else None
-        return [] if matrix is None else nearest(ids, matrix, self.vector, limit or len(ids))
+        """Give ids of a query for (asset_id, content) with their cosines, nearest first, of equals the newest."""
+        rows = sorted(self.connection.execute(query).all(), key=itemgetter(0), reverse=True)  # ids sort by time
+        if not rows:
+            return []
+        ids, contents = zip(*rows, strict=True)
+        matrix = np.frombuffer(b"".join(contents), "<f4").reshape(len(ids), -1)
+        return nearest(ids, matrix, self.vector, limit or len(ids))
 
     def _checked(self, found: Sequence[tuple[str, float]]) -> list[Hit]:
         """Keep, in order, the assets that are there, the owner's and fit; load no more than can be needed."""

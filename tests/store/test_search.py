@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -229,3 +231,16 @@ def test_the_index_survives_a_kill(small: Database, tmp_path_factory: pytest.Tem
     assert len(before) == 5
     chroma.close()
     server.kill()
+
+
+def test_searching_brings_no_network_library_with_it() -> None:
+    code = (
+        "import sys; import store.search, store.probe; assert 'chromadb' not in sys.modules\n"
+        "from store.index import ChromaIndex, IndexDownError\n"
+        "try: ChromaIndex('127.0.0.1', 1, timeout_s=1).count('ann', 'text/x')\n"
+        "except IndexDownError: pass\n"
+        "else: raise AssertionError\n"
+        "import chromadb\n"
+        "assert not {'torch', 'onnxruntime', 'transformers', 'sklearn'} & set(sys.modules)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
