@@ -77,6 +77,7 @@ class House:
             try:
                 words = (folder / "cmdline").read_bytes().decode().split("\0")
                 is_ours = f"ATELIER_HOME={self.folder}".encode() in (folder / "environ").read_bytes().split(b"\0")
+                is_ours |= self.folder in (folder / "cwd").resolve().parents  # the broker writes over its environment
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
             except (OSError, ValueError):
                 continue
