@@ -264,7 +264,7 @@ class Lab:
 
     def change(self, change: Callable[[Transition], T], *, send: bool = True) -> T:
         """Commit a change of state and, as the API does, send its calls."""
-        result, wakes = transition.run(self.database, change)
+        result, wakes = transition.run(self.database, change, durable=True)
         if send:
             self.messenger.send(wakes)
         return result

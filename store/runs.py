@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, delete, func, insert, select, update
 
 from store.ids import new_id
 from store.tables import messages, runs, step_assets, step_needs, steps, threads
@@ -195,15 +195,17 @@ def save_plan(
         add_steps(t, run_id, run.owner, run.priority, new)
 
 
+_STEPS_OF = (
+    select(steps.c.tool, steps.c.status, steps.c.error)
+    .where(steps.c.run_id == bindparam("of_run"))
+    .order_by(steps.c.position)
+)
+
+
 def advance(t: Transition, run_id: str) -> None:
     """Move a run on after one of its steps has ended. Hold the run (`lock_run`) before."""
-    counts: dict[str, int] = {
-        row.status: row.total
-        for row in t.connection.execute(
-            select(steps.c.status, func.count().label("total")).where(steps.c.run_id == run_id).group_by(steps.c.status)
-        )
-    }
-    if any(counts.get(status) for status in OPEN_STEP):
+    done = t.connection.execute(_STEPS_OF, {"of_run": run_id}).all()
+    if any(step.status in OPEN_STEP for step in done):
         return
     run = _row(t.connection, run_id)
     if run.status not in OPEN_RUN or run.status == "waiting_approval":
@@ -211,18 +213,12 @@ def advance(t: Transition, run_id: str) -> None:
     if run.status == "cancelling":
         finish(t, run_id, "cancelled")
         return
-    names = set(t.connection.execute(select(steps.c.tool).where(steps.c.run_id == run_id)).scalars())
-    if run.request is not None and REPLY not in names and not run.plan_only:
+    if run.request is not None and REPLY not in {step.tool for step in done} and not run.plan_only:
         add_steps(
             t, run_id, run.owner, run.priority, [NewStep("reply", REPLY, {}, PLANNER_QUEUE)], first_position=10_000
         )
         return
-    failed = t.connection.execute(
-        select(steps.c.name, steps.c.error)
-        .where(steps.c.run_id == run_id, steps.c.status == "failed", steps.c.tool != REPLY)
-        .order_by(steps.c.position)
-        .limit(1)
-    ).first()
+    failed = next((step for step in done if step.status == "failed" and step.tool != REPLY), None)
     if failed is None:
         finish(t, run_id, "completed")
     else:

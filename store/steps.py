@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, Update, and_, bindparam, func, insert, or_, select, update
 
 from store import runs as run_rows
 from store.runs import PLAN, queue_step
@@ -45,6 +45,50 @@ class Claim:
     outputs: Mapping[str, list[str]] = field(default_factory=dict)
 
 
+def _taking(ids: Select[Any]) -> Update:
+    """Give the statement that claims the steps which `ids` selects."""
+    # A CTE is looked up once. PostgreSQL may look up a plain subquery once a row, and its LIMIT then limits nothing.
+    chosen = ids.cte("chosen")
+    return (
+        update(steps)
+        .where(steps.c.id.in_(select(chosen.c.id)))
+        .values(
+            status="in_progress",
+            token=steps.c.token + 1,
+            attempts=steps.c.attempts + 1,
+            lease_until=bindparam("of_until"),
+            worker=bindparam("of_worker"),
+            started_at=func.coalesce(steps.c.started_at, bindparam("of_now")),
+            percent=0,
+        )
+        .returning(*steps.c)
+    )
+
+
+# Statements that every step needs are built once: building one costs as much as running it.
+_CLAIMABLE = and_(steps.c.status == "queued", steps.c.available_at <= bindparam("of_now"))
+_CLAIM_NEXT = _taking(
+    select(steps.c.id)
+    .select_from(steps.outerjoin(shares, shares.c.owner == steps.c.owner))
+    .where(_CLAIMABLE, steps.c.queue.in_(bindparam("of_queues", expanding=True)))
+    .order_by(steps.c.priority, func.coalesce(shares.c.served_at, 0), steps.c.created_at, steps.c.position)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=steps)
+)
+_CLAIM_SIBLINGS = _taking(
+    select(steps.c.id)
+    .where(
+        _CLAIMABLE,
+        steps.c.queue == bindparam("of_queue"),
+        steps.c.batch_key == bindparam("of_key"),
+        steps.c.attempts == 0,
+    )
+    .order_by(steps.c.priority, steps.c.created_at, steps.c.position)
+    .limit(bindparam("of_room"))
+    .with_for_update(skip_locked=True)
+)
+
+
 def claim(
     t: Transition,
     *,
@@ -67,59 +111,19 @@ def claim(
     Returns:
         The claimed steps, the first being the one that was next; empty if there is no work.
     """
-    next_one = (
-        select(steps.c.id)
-        .select_from(steps.outerjoin(shares, shares.c.owner == steps.c.owner))
-        .where(steps.c.status == "queued", steps.c.queue.in_(queues), steps.c.available_at <= t.now)
-        .order_by(steps.c.priority, func.coalesce(shares.c.served_at, 0), steps.c.created_at, steps.c.position)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=steps)
-    )
-    rows = _take(t, next_one, worker, lease_s)
+    given = {"of_now": t.now, "of_until": t.now + lease_s, "of_worker": worker}
+    rows = t.connection.execute(_CLAIM_NEXT, {**given, "of_queues": list(queues)}).all()
     if not rows:
         return []
     first = rows[0]
     room = batch_sizes.get(first.tool, 1) - 1
     if room > 0 and first.batch_key is not None and first.attempts == 1:
-        siblings = (
-            select(steps.c.id)
-            .where(
-                steps.c.status == "queued",
-                steps.c.queue == first.queue,
-                steps.c.batch_key == first.batch_key,
-                steps.c.attempts == 0,
-                steps.c.available_at <= t.now,
-            )
-            .order_by(steps.c.priority, steps.c.created_at, steps.c.position)
-            .limit(room)
-            .with_for_update(skip_locked=True)
-        )
-        rows = [first, *_take(t, siblings, worker, lease_s)]
+        like_it = {"of_queue": first.queue, "of_key": first.batch_key, "of_room": room}
+        rows = [first, *t.connection.execute(_CLAIM_SIBLINGS, {**given, **like_it})]
     _served(t, {row.owner for row in rows})
     t.heard("step", [row.id for row in rows])
     _started(t, rows)
     return [_claim(t.connection, row) for row in rows]
-
-
-def _take(t: Transition, ids: Select[Any], worker: str, lease_s: float) -> list[Row[Any]]:
-    # A CTE is looked up once. PostgreSQL may look up a plain subquery once a row, and its LIMIT then limits nothing.
-    chosen = ids.cte("chosen")
-    return list(
-        t.connection.execute(
-            update(steps)
-            .where(steps.c.id.in_(select(chosen.c.id)))
-            .values(
-                status="in_progress",
-                token=steps.c.token + 1,
-                attempts=steps.c.attempts + 1,
-                lease_until=t.now + lease_s,
-                worker=worker,
-                started_at=func.coalesce(steps.c.started_at, t.now),
-                percent=0,
-            )
-            .returning(*steps.c)
-        )
-    )
 
 
 def _served(t: Transition, owners: set[str]) -> None:
@@ -194,6 +198,13 @@ def cancelling(connection: Connection, claims: Sequence[Claim]) -> dict[str, str
     return {claim_.id: "cancelling" for claim_ in claims if claim_.run_id in stopping}
 
 
+_GUARD = (
+    select(steps.c.id)
+    .where(steps.c.id == bindparam("of_step"), steps.c.token == bindparam("of_token"), steps.c.status == "in_progress")
+    .with_for_update()
+)
+
+
 def guard(t: Transition, claim_: Claim) -> None:
     """Make sure that the step is still ours, and hold its run for the rest of the transaction.
 
@@ -201,8 +212,7 @@ def guard(t: Transition, claim_: Claim) -> None:
         LeaseLost: it is not; the transaction writes nothing.
     """
     t.lock_run(claim_.run_id)
-    held = t.connection.execute(select(steps.c.id).where(_mine(claim_)).with_for_update()).first()
-    if held is None:
+    if t.connection.execute(_GUARD, {"of_step": claim_.id, "of_token": claim_.token}).first() is None:
         raise LeaseLost(f"step {claim_.id!r} is no longer held with token {claim_.token}")
 
 
@@ -387,13 +397,15 @@ def _requeue(t: Transition, claim_: Claim, available_at: float, error: Mapping[s
         )
 
 
+_DEPENDENTS = (
+    select(steps.c.id, steps.c.name, steps.c.tool, steps.c.queue, steps.c.priority)
+    .join(step_needs, step_needs.c.step_id == steps.c.id)
+    .where(step_needs.c.needs_id == bindparam("of_step"), steps.c.status == "waiting")
+)
+
+
 def _release_dependents(t: Transition, claim_: Claim) -> None:
-    ready = t.connection.execute(
-        select(steps.c.id, steps.c.name, steps.c.tool, steps.c.queue, steps.c.priority)
-        .join(step_needs, step_needs.c.step_id == steps.c.id)
-        .where(step_needs.c.needs_id == claim_.id, steps.c.status == "waiting")
-    ).all()
-    for row in ready:
+    for row in t.connection.execute(_DEPENDENTS, {"of_step": claim_.id}).all():
         needed = steps.alias("needed")
         left = t.connection.execute(
             select(func.count())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from store.database import Database
@@ -22,6 +22,19 @@ from store.tables import events, outbox, runs
 T = TypeVar("T")
 RESEND_S = 3.0  # a wake-up call that nobody answered is sent again after this, then after twice this, …
 RESEND_MAX_S = 60.0
+
+
+# Statements that every transition runs are built once: building one costs as much as running it.
+_COUNT_EVENTS = (
+    update(runs)
+    .where(runs.c.id == bindparam("of_run"))
+    .values(last_event=runs.c.last_event + bindparam("more"))
+    .returning(runs.c.last_event)
+)
+_ADD_EVENTS = insert(events)
+_HEARD = delete(outbox).where(
+    outbox.c.task == bindparam("of_task"), outbox.c.ref_id.in_(bindparam("of_refs", expanding=True))
+)
 
 
 @dataclass(frozen=True)
@@ -57,7 +70,7 @@ class Transition:
 
     def heard(self, task: str, ref_ids: Sequence[str]) -> None:
         """Stop calling about these: the work was claimed, or needs no worker any more."""
-        self.connection.execute(delete(outbox).where(outbox.c.task == task, outbox.c.ref_id.in_(ref_ids)))
+        self.connection.execute(_HEARD, {"of_task": task, "of_refs": list(ref_ids)})
 
     def lock_run(self, run_id: str) -> None:
         """Hold the run's row, so that two steps that end at once see each other (PostgreSQL)."""
@@ -84,15 +97,10 @@ class Transition:
             )
 
     def _write_events(self, run_id: str, new: list[tuple[str, dict[str, Any]]]) -> None:
-        last = self.connection.execute(
-            update(runs)
-            .where(runs.c.id == run_id)
-            .values(last_event=runs.c.last_event + len(new))
-            .returning(runs.c.last_event)
-        ).scalar_one()
+        last = self.connection.execute(_COUNT_EVENTS, {"of_run": run_id, "more": len(new)}).scalar_one()
         first = last - len(new) + 1
         self.connection.execute(
-            insert(events),
+            _ADD_EVENTS,
             [
                 {
                     "run_id": run_id,

@@ -100,9 +100,9 @@ def test_a_call_that_nobody_answered_is_sent_again_less_and_less_often(desk: Des
         with desk.database.read() as connection:
             waits.append(connection.execute(select(outbox.c.due_at)).scalar_one() - time.time())
 
-    assert waits == sorted(waits)
+    assert waits[:4] == sorted(waits[:4])
     assert transition.RESEND_S < waits[0] < 3 * transition.RESEND_S
-    assert waits[-1] == pytest.approx(transition.RESEND_MAX_S, abs=2)
+    assert 0.8 * transition.RESEND_MAX_S < waits[-1] <= transition.RESEND_MAX_S
 
 
 def test_a_broker_that_was_away_is_not_punished_with_longer_and_longer_waits(desk: Desk) -> None:
