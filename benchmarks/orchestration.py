@@ -14,14 +14,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import bindparam, select
+
 from benchmarks.lab import Lab, echo, postgresql
 from store import runs
+from store.tables import runs as run_rows
 
 WARM_UP = 30
 ROUND_TRIPS = 300
 AT_ONCE = 500
 POLL_S = 0.0005
-STATUS = select(runs.runs.c.status).where(runs.runs.c.id == bindparam("of_run"))
+STATUS = select(run_rows.c.status).where(run_rows.c.id == bindparam("of_run"))
 
 
 @dataclass(frozen=True)
