@@ -6,18 +6,20 @@ import argparse
 import logging
 import socket
 import sys
+import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator import parts
 from orchestrator.errors import SettingsError, StudioError
 from orchestrator.settings import Settings, read_settings
+from workers.messages import VECTOR_QUEUE
 
 if TYPE_CHECKING:
     from workers.bench import Bench, InnerRunner
 
 logger = logging.getLogger("atelier.worker")
-QUEUES: Mapping[str, tuple[str, ...]] = {"planner": ("planner",), "image": ("image",)}
+QUEUES: Mapping[str, tuple[str, ...]] = {"planner": ("planner", VECTOR_QUEUE), "image": ("image",)}
 
 
 def open_bench(settings: Settings, name: str) -> Bench:
@@ -65,6 +67,20 @@ def _inner(settings: Settings, name: str) -> Mapping[str, InnerRunner]:
     return runners
 
 
+def _preload(bench: Bench, name: str) -> None:
+    """Load what the first request will need while nobody has asked yet; whatever is missing is told by the step."""
+    from models import registry
+
+    try:
+        if name == "planner":
+            _ = bench.chat
+        else:
+            for family in registry.families():
+                bench.models.get(family)
+    except Exception as error:  # noqa: BLE001  # a head start is no promise
+        logger.warning("nothing was loaded ahead: %s", error)
+
+
 def main() -> int:
     """Work until a signal ends it."""
     parser = argparse.ArgumentParser(prog="python -m orchestrator.worker")
@@ -79,6 +95,8 @@ def main() -> int:
         return 2
     from workers.app import serve
 
+    if settings.preload:
+        threading.Thread(target=_preload, args=(bench, name), daemon=True, name="preload").start()
     serve(bench, threads=settings.planner_slots if name == "planner" else 1)
     return 0
 

@@ -14,7 +14,7 @@ from store.transition import Wake
 log = logging.getLogger(__name__)
 STEP, FEED, VECTOR = "atelier.step", "atelier.feed", "atelier.vector"
 TASK = {"step": STEP, "feed": FEED}
-VECTOR_QUEUE = "planner"
+VECTOR_QUEUE = "vector"  # its own: a search does not stand behind a batch of plans
 
 
 class NoWorker(Exception):

@@ -7,15 +7,17 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import func, select
 
 from orchestrator import parts
 from orchestrator.api import assets as asset_routes
 from orchestrator.api.context import Context, Here, Owner
 from orchestrator.errors import Invalid
-from store import assets, search
+from store import assets, search, tables
 from tools.base import KINDS
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
+SMALL_ROWS = search.EXACT_ROWS
 Words = Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -61,6 +63,13 @@ def search_by_query(
     return search_by_body(wanted, here, owner)
 
 
+def _is_large(here: Context, owner: str) -> bool:
+    """Say whether asking the index is quicker than comparing with all vectors of an owner."""
+    with here.database.read() as connection:
+        some = select(tables.vectors.c.asset_id).where(tables.vectors.c.owner == owner).limit(SMALL_ROWS + 1)
+        return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one() > SMALL_ROWS
+
+
 def _search(here: Context, owner: str, wanted: Wanted) -> list[search.Hit]:
     space = parts.text_space(here.settings)
     vector: np.ndarray | None = None
@@ -75,7 +84,7 @@ def _search(here: Context, owner: str, wanted: Wanted) -> list[search.Hit]:
         vector = words if vector is None else vector + words
     return search.search(
         here.database,
-        here.index,
+        here.index if vector is not None and _is_large(here, owner) else None,
         owner=owner,
         space=space,
         vector=vector,

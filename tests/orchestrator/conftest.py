@@ -39,6 +39,7 @@ class House:
             "ATELIER_HOME": str(folder),
             "ATELIER_LLM": f"scripted:{script}",
             "ATELIER_ENCODER": "hash",
+            "ATELIER_PRELOAD": "false",
             **settings,
         }
 
