@@ -60,7 +60,7 @@ def small_change(rgba: np.ndarray, change: np.ndarray) -> np.ndarray:
 
     Args:
         rgba: (64, 64, 4) uint8.
-        change: (4,) standard deviations of size (7 %), place to the right and down (2 px each) and hue (9 degrees).
+        change: (4,) standard deviations of size (5 %), place to the right and down (2 px each) and hue (8 degrees).
 
     Returns:
         (64, 64, 4) uint8.
@@ -126,9 +126,11 @@ def build(emoji: data.Emoji, rng: np.random.Generator, coloured: int = 5, mooded
 
 def embed(words: list[str], minilm: Path) -> np.ndarray:
     """Return the normalised MiniLM vectors of texts, (T, 384) float32."""
+    import torch
     from sentence_transformers import SentenceTransformer
 
     unique = sorted(set(words))
+    torch.set_num_threads(1)  # more of them wait for each other on a busy machine
     model = SentenceTransformer(str(minilm), device="cpu")
     vectors = model.encode(unique, batch_size=128, normalize_embeddings=True, show_progress_bar=False)
     place = {text: row for row, text in enumerate(unique)}

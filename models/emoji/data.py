@@ -70,7 +70,7 @@ def on_white(rgba: np.ndarray) -> np.ndarray:
 
 
 def rasterise(svg: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return a drawing as (64, 64, 4) and, laid on white, (256, 256, 3) uint8; the small one is the large one's mean."""
+    """Return a drawing as (64, 64, 4) and, laid on white, (256, 256, 3) uint8; the small is the large one's mean."""
     import resvg_py
 
     png = bytes(resvg_py.svg_to_bytes(svg_string=svg, width=LARGE_PX, height=LARGE_PX))

@@ -138,5 +138,3 @@ def from_hsv(hue: np.ndarray, saturation: np.ndarray, value: np.ndarray) -> np.n
     k = (sixth + hue[..., None] * 6) % 6
     drop = np.clip(np.minimum(k, 4 - k), 0, 1)
     return np.asarray(255 * value[..., None] * (1 - saturation[..., None] * drop))
-
-

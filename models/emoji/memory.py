@@ -103,7 +103,9 @@ class Memory:
         if style is not None and style not in STYLES:
             raise ValueError(f"unknown style {style!r}; there are {', '.join(STYLES)}")
         scores = self.scores(text)
-        chances = np.where(scores > scores.max() - KIN_NATS, scores, -np.inf) - np.log(1e-300 + rng.exponential(size=len(scores)))
+        chances = np.where(scores > scores.max() - KIN_NATS, scores, -np.inf) - np.log(
+            1e-300 + rng.exponential(size=len(scores))
+        )
         thing = int(np.argmax(chances))
         rows = np.flatnonzero(self.thing == thing)
         wanted = rows[self.style[rows] == STYLES.index(style)] if style is not None else rows

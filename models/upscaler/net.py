@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
+
+from models.vae.net import start_at_zero
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,12 @@ class UpscalerNet(nn.Module):
             nn.Conv2d(config.channels, config.channels, 3, padding=1) for _ in range(config.layers)
         )
         self.last = nn.Conv2d(config.channels, 48, 3, padding=1)
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
+        start_at_zero(self.last)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the enlarged pictures, not clipped."""
-        h = F.leaky_relu(self.first(x), 0.1)
+        h = functional.leaky_relu(self.first(x), 0.1)
         for layer in self.middle:
-            h = F.leaky_relu(layer(h), 0.1)
-        detail = F.pixel_shuffle(self.last(h), 4)
-        return F.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False) + detail
+            h = functional.leaky_relu(layer(h), 0.1)
+        detail = functional.pixel_shuffle(self.last(h), 4)
+        return functional.interpolate(x, scale_factor=4, mode="bilinear", align_corners=False) + detail

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 from models.vae.config import VaeConfig
+
+
+def start_at_zero(layer: nn.Conv2d) -> None:
+    """Make a convolution give zeros until it is trained."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
 
 
 class Residual(nn.Module):
@@ -16,12 +21,12 @@ class Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        start_at_zero(self.second)
 
     def forward(self, x: Tensor) -> Tensor:
         """Keep the shape (B, C, H, W)."""
-        return x + self.second(F.relu(self.first(F.relu(x))))
+        y: Tensor = self.second(functional.relu(self.first(functional.relu(x))))
+        return x + y
 
 
 class Encoder(nn.Module):
@@ -99,6 +104,6 @@ class Critic(nn.Module):
         """Return the scores and the features of each layer."""
         features = []
         for layer in self.layers:
-            x = F.leaky_relu(layer(x), 0.2)
+            x = functional.leaky_relu(layer(x), 0.2)
             features.append(x)
         return self.head(x), features

@@ -23,7 +23,9 @@ MIN_SIDE_PX = 32
 class Vae:
     """The trained VAE, its upscaler and its memory of known pictures."""
 
-    def __init__(self, net: VaeNet, config: VaeConfig, upscaler: Upscaler | None = None, memory: Memory | None = None) -> None:
+    def __init__(
+        self, net: VaeNet, config: VaeConfig, upscaler: Upscaler | None = None, memory: Memory | None = None
+    ) -> None:
         self.net, self.config, self.upscaler, self.memory = net.eval(), config, upscaler, memory
         self.latent_shape: tuple[int, ...] = (config.latent_channels, config.latent_px, config.latent_px)
         own = sum(p.numel() * p.element_size() for p in net.parameters())

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from models.emoji import data, edits
 from models.vae.config import VaeConfig
@@ -48,7 +48,7 @@ def pictures(folder: Path, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     held_out = emoji.held_out[emoji.thing]
     plain, edited = data.on_white(emoji.rgba[~held_out]), folder / "edited.npy"
     if not edited.exists():
-        np.save(edited, np.stack([_edit(emoji, row, rng) for row in np.flatnonzero(~held_out) for _ in range(2)]))
+        np.save(edited, np.stack([_edit(emoji, int(row), rng) for row in np.flatnonzero(~held_out) for _ in range(2)]))
     return np.concatenate([plain, plain, np.load(edited)]), data.on_white(emoji.rgba[held_out])
 
 
@@ -82,16 +82,16 @@ def to_tensor(rgb: np.ndarray, device: str = "cpu") -> Tensor:
 
 
 def losses(net: VaeNet, x: Tensor, generator: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-    """Return what to minimise and its parts: errors of pixels, edges and mean colours, divergence in nats per latent."""
+    """Return what to minimise and its parts: errors of pixels, edges and mean colours, divergence in nats."""
     amp = x.device.type == "cuda" or torch.cpu._is_avx512_bf16_supported()
     with torch.autocast(x.device.type, torch.bfloat16, enabled=amp):
         mean, log_variance = (part.float() for part in net.encoder(x))
         noise = torch.randn(mean.shape, generator=generator).to(x.device)
         y = net.decoder(mean + noise * (log_variance / 2).exp()).float()
-    error = F.l1_loss(y, x)
-    edge = F.l1_loss(y.diff(dim=3), x.diff(dim=3)) + F.l1_loss(y.diff(dim=2), x.diff(dim=2))
+    error = functional.l1_loss(y, x)
+    edge = functional.l1_loss(y.diff(dim=3), x.diff(dim=3)) + functional.l1_loss(y.diff(dim=2), x.diff(dim=2))
     kl = 0.5 * (mean**2 + log_variance.exp() - 1 - log_variance).mean()
-    colour = F.l1_loss(F.avg_pool2d(y, 8), F.avg_pool2d(x, 8))
+    colour = functional.l1_loss(functional.avg_pool2d(y, 8), functional.avg_pool2d(x, 8))
     parts = {"error": error.item(), "edge": edge.item(), "colour": colour.item(), "kl": kl.item()}
     return error + EDGE_WEIGHT * edge + COLOUR_WEIGHT * colour + KL_WEIGHT * kl, parts
 
@@ -167,7 +167,7 @@ class Training:
     def _advance(self, x: Tensor) -> tuple[float, dict[str, float]]:
         loss, parts = losses(self.net, x, self.generator)
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
