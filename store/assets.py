@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -406,12 +407,14 @@ def _row(asset: NewAsset, owner: str, run_id: str | None, step_id: str | None, n
 
 
 def _vector_row(asset_id: str, owner: str, space: str, value: np.ndarray) -> dict[str, Any]:
+    content = to_bytes(value)
     return {
         "asset_id": asset_id,
         "space": space,
         "owner": owner,
         "shape": list(value.shape),
-        "content": to_bytes(value),
+        "content": content,
+        "digest": hashlib.sha256(content).hexdigest()[:32],
         "indexed_at": NEVER_INDEXED if space.startswith(LATENTS) else None,
     }
 

@@ -79,10 +79,10 @@ def check(database: Database, index: Index) -> str | None:
     """Do what `probe` promises, in this process."""
     with database.read() as connection:
         groups = connection.execute(
-            select(vectors.c.owner, vectors.c.space, func.count().label("rows"))
+            select(vectors.c.owner, vectors.c.space, func.count(vectors.c.digest.distinct()))
             .where(vectors.c.space.like(TEXT_SPACES), vectors.c.indexed_at.is_not(None))
             .group_by(vectors.c.owner, vectors.c.space)
-            .order_by(func.count().desc())
+            .order_by(func.count().desc(), vectors.c.owner, vectors.c.space)
             .limit(COLLECTIONS)
         ).all()
     try:
@@ -106,7 +106,7 @@ def _check_one(database: Database, index: Index, owner: str, space: str, rows: i
             row = connection.execute(
                 select(vectors.c.asset_id, vectors.c.shape, vectors.c.content)
                 .where(vectors.c.owner == owner, vectors.c.space == space, vectors.c.indexed_at.is_not(None))
-                .order_by(vectors.c.asset_id)
+                .order_by(vectors.c.digest)
                 .offset(int(offset))
                 .limit(1)
             ).one_or_none()

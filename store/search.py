@@ -2,6 +2,9 @@
 
 The index may be behind, wrong, down or missing altogether. What it has not taken yet is compared here, each of its
 hits is checked against SQL, and without it all vectors of the owner are compared.
+
+Its entries are distinct vectors, named by their digest, and SQL knows the assets that have them: a thousand pictures
+of one caption would otherwise be a thousand equal points, and a graph of neighbours loses its way among such.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ EXACT_ROWS = 2000  # a filter that leaves at most so many is answered by compari
 FIRST_ASK = 16
 WIDER = 4
 WIDEST_ASK = 2000  # past it, comparing with everything is as fast as asking
+MANY_ROWS = 500  # assets with the vectors of one answer of the index
 PUSH_ROWS = 512
 
 
@@ -48,6 +52,7 @@ class Pending:
     asset_id: str
     owner: str
     space: str
+    digest: str
     vector: np.ndarray
 
 
@@ -118,7 +123,7 @@ class _Look:
         ask = max(FIRST_ASK, 2 * self.limit) + len(self.exclude)
         while ask <= WIDEST_ASK:
             proposed = index.query(self.owner, self.space, self.vector, ask)
-            merged = {**dict(proposed), **dict(fresh)}
+            merged = {**dict(self._having(proposed)), **dict(fresh)}
             hits = self._checked(sorted(merged.items(), key=lambda found: -found[1]))
             if len(hits) >= self.limit or len(proposed) < ask:
                 return hits[: self.limit]
@@ -126,6 +131,26 @@ class _Look:
                 break
             ask *= WIDER
         return self.exactly()
+
+    def _having(self, proposed: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
+        """Give the assets, and their cosines, whose vectors have the proposed digests; of equal ones the newest."""
+        scores = dict(proposed)
+        rows = self._owning(list(scores)).limit(MANY_ROWS + 1)
+        found = self.connection.execute(rows).all()
+        if len(found) > MANY_ROWS:  # some vectors have very many assets: no more of each than can be wanted
+            wanted = self.limit + len(self.exclude)
+            found = [row for id_ in scores for row in self.connection.execute(self._owning([id_]).limit(wanted)).all()]
+        return [(asset_id, scores[digest]) for asset_id, digest in found]
+
+    def _owning(self, digests: list[str]) -> Any:
+        query = (
+            select(vectors.c.asset_id, vectors.c.digest)
+            .where(vectors.c.owner == self.owner, vectors.c.space == self.space, vectors.c.digest.in_(digests))
+            .order_by(vectors.c.asset_id.desc())
+        )
+        if self.kind is not None or self.tags:
+            query = query.where(vectors.c.asset_id.in_(self._matching()))
+        return query
 
     def _matching(self) -> Any:
         """Give the query for the ids of what fits the filter."""
@@ -172,7 +197,10 @@ def pending(connection: Connection, limit: int = PUSH_ROWS) -> list[Pending]:
         .order_by(vectors.c.asset_id)
         .limit(limit)
     )
-    return [Pending(row.asset_id, row.owner, row.space, assets.from_bytes(row.content, row.shape)) for row in rows]
+    return [
+        Pending(row.asset_id, row.owner, row.space, row.digest, assets.from_bytes(row.content, row.shape))
+        for row in rows
+    ]
 
 
 def mark_indexed(connection: Connection, taken: Sequence[Pending], now: float) -> None:
@@ -198,7 +226,8 @@ def push_pending(database: Database, index: Index, limit: int = PUSH_ROWS) -> in
     for row in rows:
         groups.setdefault((row.owner, row.space), []).append(row)
     for (owner, space), group in groups.items():
-        index.upsert(owner, space, [row.asset_id for row in group], np.stack([row.vector for row in group]))
+        distinct = {row.digest: row.vector for row in group}
+        index.upsert(owner, space, list(distinct), np.stack(list(distinct.values())))
         database.transact(lambda connection, group=group: mark_indexed(connection, group, time.time()))  # type: ignore[misc]
     return len(rows)
 

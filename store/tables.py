@@ -241,8 +241,10 @@ vectors = Table(
     Column("owner", String(80), nullable=False),
     Column("shape", JSON, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    Column("digest", String(32), nullable=False),  # of the content: equal vectors are one entry of the index
     Column("indexed_at", Double),  # when the index took it; None: not yet; 0: never, it is no text space
     Index(None, "owner", "space", "indexed_at"),
+    Index(None, "owner", "space", "digest"),
     Index("ix_vectors_pending", "asset_id", sqlite_where=text(PENDING), postgresql_where=text(PENDING)),
 )
 

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from store import assets, probe, search
 from store.database import Database
 from store.index import ChromaIndex, ExactIndex, Index, IndexDownError
 from store.search import Hit
+from store.tables import vectors
 from tests.store.conftest import SPACE, ChromaServer, Save, new_asset
 
 DIM = 24
@@ -85,7 +87,9 @@ def test_others_and_deleted_assets_are_not_found(database: Database, index: Inde
 def test_hits_of_an_index_that_is_wrong_are_checked(database: Database, index: Index, save: Save, find: Find) -> None:
     mine, bobs = save(vector=unit(1, 1)), save("bob", vector=unit(1))
     search.push_pending(database, index)
-    index.upsert("ann", SPACE, [bobs, "asset_never_there"], np.stack([unit(1), unit(1)]))
+    with database.read() as connection:
+        digests = [row.digest for row in connection.execute(select(vectors).where(vectors.c.asset_id == bobs))]
+    index.upsert("ann", SPACE, [*digests, "never there"], np.stack([unit(1), unit(1)]))
     assert ids(find(unit(1), limit=1)) == [mine]
 
 
@@ -110,6 +114,26 @@ def test_filters_that_leave_many_ask_the_index_for_more(
     assert set(ids(find(unit(1), kind="video", limit=10))) == {asset.id for asset in far}
     monkeypatch.setattr(search, "WIDEST_ASK", 20)
     assert set(ids(find(unit(1), kind="video", limit=10))) == {asset.id for asset in far}
+
+
+def test_equal_vectors_are_one_entry_of_the_index(
+    database: Database, index: Index, save: Save, find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twins = [save(vector=unit(1)) for _ in range(30)]
+    clip = save(vector=unit(1), kind="video")
+    near = save(vector=unit(1, 0.1))
+    search.push_pending(database, index)
+    assert index.count("ann", SPACE) == 2
+    assert ids(find(unit(1), limit=5)) == [clip, *twins[:-5:-1]]
+    assert ids(find(unit(1), limit=40)) == [clip, *twins[::-1], near]
+    assert ids(find(unit(1), kind="video")) == [clip]
+    monkeypatch.setattr(search, "MANY_ROWS", 8)
+    assert ids(find(unit(1), limit=5, exclude=[clip])) == twins[:-6:-1]
+    assert ids(find(unit(1), limit=40)) == [clip, *twins[::-1], near]
+    assert ids(find(unit(1), kind="video")) == [clip]
+    database.transact(lambda connection: assets.delete(connection, "ann", twins[-1], now=9.0))
+    assert ids(find(unit(1), limit=2)) == [clip, twins[-2]]
+    assert probe.check(database, index) is None
 
 
 def test_without_a_vector_the_newest_come_first(save: Save, find: Find) -> None:
@@ -181,17 +205,20 @@ def test_a_lost_index_is_rebuilt(database: Database, index: Index, save: Save, f
 @pytest.mark.parametrize("wrong", ["missing", "stale", "other"])
 def test_the_probe_sees(wrong: str, database: Database, save: Save, monkeypatch: pytest.MonkeyPatch) -> None:
     index = ExactIndex()
-    made = [save(vector=unit(1, number / 10)) for number in range(5)]
+    for number in range(5):
+        save(vector=unit(1, number / 10))
     search.push_pending(database, index)
     assert probe.check(database, index) is None
+    with database.read() as connection:
+        digests = list(connection.execute(select(vectors.c.digest)).scalars())
     if wrong == "missing":
         index.drop()
-        index.upsert("ann", SPACE, made[:4], np.stack([unit(1)] * 4))
+        index.upsert("ann", SPACE, digests[:4], np.stack([unit(1)] * 4))
     elif wrong == "stale":
         monkeypatch.setattr(probe, "STALE_ROWS", 2)
         index.upsert("ann", SPACE, [f"old{number}" for number in range(9)], np.stack([unit(0, 0, 1)] * 9))
     else:
-        index.upsert("ann", SPACE, made, np.stack([unit(0, 0, 1)] * 5))
+        index.upsert("ann", SPACE, digests, np.stack([unit(0, 0, 1)] * 5))
     assert probe.check(database, index) is not None
 
 
