@@ -333,6 +333,14 @@ def any_expired(connection: Connection, now: float) -> bool:
     return connection.execute(expired).first() is not None
 
 
+def any_overlooked(connection: Connection, queues: Sequence[str], before: float) -> bool:
+    """Say whether a step of these queues could have been claimed since `before`: its message was lost or is late."""
+    waiting = select(steps.c.id).where(
+        steps.c.status == "queued", steps.c.queue.in_(queues), steps.c.available_at < before
+    )
+    return connection.execute(waiting.limit(1)).first() is not None
+
+
 def release(connection: Connection, worker: str, now: float) -> int:
     """End the leases of a worker that is known to be dead: a new process of its name has just started."""
     return connection.execute(

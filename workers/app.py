@@ -25,14 +25,7 @@ def serve(bench: Bench, *, threads: int, warm: bool = True) -> None:
         threads: how many steps run at once in this process.
         warm: load the text encoder before the first message, so that the first step is not slow.
     """
-    app = register(bench)
-    indexes = "planner" in bench.queues
-    pulse = Pulse(bench, indexes=indexes)
-    pulse.start()
-    if warm:
-        bench.encoder.encode(["warm"])
-    log.info("worker %s serves %s with %d threads", bench.name, ", ".join(bench.queues), threads)
-    worker = app.Worker(
+    worker = register(bench).Worker(
         pool=WakingPool,
         concurrency=threads,
         queues=list(bench.queues),
@@ -43,6 +36,11 @@ def serve(bench: Bench, *, threads: int, warm: bool = True) -> None:
         without_heartbeat=False,
         quiet=True,
     )
+    pulse = Pulse(bench, indexes="planner" in bench.queues, take=lambda: worker.pool.run(_unasked, bench))
+    pulse.start()
+    if warm:
+        bench.encoder.encode(["warm"])
+    log.info("worker %s serves %s with %d threads", bench.name, ", ".join(bench.queues), threads)
     signal.signal(signal.SIGINT, _ignore)  # Ctrl-C in a terminal reaches the whole group; the studio ends us
     try:
         worker.start()
@@ -71,6 +69,14 @@ def register(bench: Bench) -> Celery:
         return [float(value) for value in bench.encoder.encode([text])[0]]
 
     return app
+
+
+def _unasked(bench: Bench) -> None:
+    """Do the work that is next although no message came."""
+    try:
+        work(bench)
+    except Exception:
+        log.exception("work that no message had asked for failed")
 
 
 def _ignore(_: int, __: FrameType | None) -> None:

@@ -44,6 +44,11 @@ class Leases:
                     self._held.pop(key, None)
                     self._stopped.pop(key, None)
 
+    @property
+    def idle(self) -> bool:
+        """Nothing is held."""
+        return not self._held
+
     def stopped(self, claim: Claim) -> str | None:
         """Say why a step must stop ("cancelling" or "lost"), or None if it may go on."""
         return self._stopped.get((claim.id, claim.token))

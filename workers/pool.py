@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 from celery.concurrency.thread import TaskPool
@@ -25,6 +27,11 @@ class WakingPool(TaskPool):  # type: ignore[misc]
         result = super().on_apply(*args, **kwargs)
         result.f.add_done_callback(self._turn)
         return result
+
+    def run(self, work: Callable[..., Any], *args: Any) -> None:
+        """Run something in a thread of the pool as if a message had asked for it; not when the pool ends."""
+        with suppress(RuntimeError):
+            self.executor.submit(work, *args)
 
     def _turn(self, _: Future[Any]) -> None:
         if self._hub is not None:

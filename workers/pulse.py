@@ -1,4 +1,4 @@
-"""The threads that keep a worker honest: leases, the reaper, the outbox, presence, and the search index."""
+"""The threads that keep a worker honest: leases, the reaper, the outbox, lost messages, presence, the search index."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 BEAT_S = 0.25
 SWEEP_S = 1.0
 INDEX_S = 0.5
+LOOK_S = 0.5
+OVERLOOKED_S = 2.0  # a step that waits for longer while we are idle is taken without a message
 
 
 class Pulse:
@@ -24,13 +26,19 @@ class Pulse:
 
     Args:
         indexes: this process also brings new vectors into the search index.
+        take: called to do the work that is next, in whatever thread works here.
     """
 
-    def __init__(self, bench: Bench, *, indexes: bool) -> None:
+    def __init__(self, bench: Bench, *, indexes: bool, take: Callable[[], object]) -> None:
         self._bench = bench
+        self._take = take
         self._ended = threading.Event()
         self._started_at = time.time()
-        jobs: list[tuple[float, Callable[[], object]]] = [(BEAT_S, bench.leases.beat), (SWEEP_S, self._sweep)]
+        jobs: list[tuple[float, Callable[[], object]]] = [
+            (BEAT_S, bench.leases.beat),
+            (SWEEP_S, self._sweep),
+            (LOOK_S, self._look),
+        ]
         if indexes:
             jobs.append((INDEX_S, self._push))
         self._threads = [threading.Thread(target=self._repeat, args=job, daemon=True) for job in jobs]
@@ -81,6 +89,14 @@ class Pulse:
             log.info("took back %d steps whose lease had ended", bench.change(steps.reap))
         wakes = transition.due(bench.database)
         transition.not_sent(bench.database, wakes[bench.send(wakes) :])
+
+    def _look(self) -> None:
+        """Take what was overlooked: SQL is the truth, also where messages are lost or the broker is away."""
+        if self._bench.leases.idle:
+            with self._bench.database.read() as connection:
+                found = steps.any_overlooked(connection, self._bench.queues, time.time() - OVERLOOKED_S)
+            if found:
+                self._take()
 
     def _push(self) -> None:
         while search.push_pending(self._bench.database, self._bench.index):

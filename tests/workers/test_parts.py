@@ -86,7 +86,7 @@ class TestPulse:
         dead = desk.plan(desk.step("s1"))
         desk.one("somebody", lease_s=-1)
         desk.database.transact(lambda c: c.execute(update(outbox).values(due_at=0)))
-        beside = Pulse(shop.bench, indexes=False)
+        beside = Pulse(shop.bench, indexes=False, take=shop.work)
         beside.start()
         try:
             deadline = time.monotonic() + 5
@@ -102,14 +102,14 @@ class TestPulse:
     def test_a_new_process_takes_back_what_its_forerunner_held(self, shop: Shop, desk: Desk) -> None:
         desk.plan(desk.step("s1"))
         desk.one("w1", lease_s=3600)
-        beside = Pulse(shop.bench, indexes=False)
+        beside = Pulse(shop.bench, indexes=False, take=shop.work)
         beside.start()
         beside.stop()
         assert desk.reap() + len(desk.claim()) >= 1
 
     def test_calls_that_the_broker_did_not_take_are_due_again_at_once(self, shop: Shop, desk: Desk) -> None:
         desk.plan(desk.step("s1"))
-        beside = Pulse(shop.bench, indexes=False)
+        beside = Pulse(shop.bench, indexes=False, take=shop.work)
         shop.messages.away = True
         for _ in range(6):
             desk.database.transact(lambda c: c.execute(update(outbox).values(due_at=0)))
@@ -118,6 +118,17 @@ class TestPulse:
         beside._sweep()
         assert len(shop.messages.sent) == 1
 
+    def test_a_step_whose_message_was_lost_is_taken_without_one(
+        self, shop: Shop, desk: Desk, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run_id = shop.order({"tool": "draw"})
+        beside = Pulse(shop.bench, indexes=False, take=shop.work)
+        beside._look()
+        assert desk.steps(run_id) == {"s1": "queued"}  # its message may still come
+        monkeypatch.setattr(pulse, "OVERLOOKED_S", 0.0)
+        beside._look()
+        assert desk.status(run_id) == "completed"
+
     def test_a_part_that_fails_is_said_once_and_goes_on(self, shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
         turns: list[int] = []
 
@@ -125,7 +136,7 @@ class TestPulse:
             turns.append(1)
             raise OSError("disk")
 
-        beside = Pulse(shop.bench, indexes=False)
+        beside = Pulse(shop.bench, indexes=False, take=shop.work)
         thread = threading.Thread(target=beside._repeat, args=(0.01, failing))
         with caplog.at_level(logging.ERROR):
             thread.start()
