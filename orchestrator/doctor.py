@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -26,7 +27,7 @@ State = Literal["ok", "warning", "missing"]
 FREE_BYTES = 2 << 30
 FEW_BYTES = 200 << 20
 TIMEOUT_S = 4.0
-LLM_PACKAGES = {"openai": "langchain_openai", "google_genai": "langchain_google_genai", "scripted": "langchain_core"}
+REBUILD = "atelier index rebuild; search is right meanwhile, and slower"
 
 
 @dataclass(frozen=True)
@@ -142,22 +143,17 @@ def _weights(settings: Settings) -> Iterator[Finding]:
 
 
 def _language_model(settings: Settings) -> Iterator[Finding]:
-    llm = settings.language_model
-    if llm == "local":
-        yield Finding("language model", "ok", "the local one")
-    elif llm.startswith("scripted:"):
-        there = Path(llm.removeprefix("scripted:")).is_file()
-        yield Finding("language model", "ok" if there else "missing", llm, "" if there else "the file is not there")
-    elif llm == "openai":
+    if settings.language_model == "openai":
         yield _asked(settings)
+        return
+    from orchestrator import parts
+
+    try:
+        parts.chat_model(settings)
+    except (SettingsError, ValueError) as error:
+        yield Finding("language model", "missing", str(error), "correct ATELIER_LLM, or run `make install`")
     else:
-        provider = llm.partition(":")[0]
-        package = LLM_PACKAGES.get(provider, f"langchain_{provider}")
-        if importlib.util.find_spec(package) is None:
-            remedy = f"pip install {package.replace('_', '-')}"
-            yield Finding("language model", "missing", f"{llm} needs {package}", remedy)
-        else:
-            yield Finding("language model", "ok", f"{llm} through {package} (asked at the first request)")
+        yield Finding("language model", "ok", settings.llm)
 
 
 def _asked(settings: Settings) -> Finding:
@@ -214,12 +210,22 @@ def _running(settings: Settings) -> Iterator[Finding]:
             yield Finding("studio", "warning", f"runs at {card.url}, but {what}", f"see the logs in {settings.logs}")
         else:
             yield Finding("studio", "ok", f"runs at {card.url} since {card.since}, process {card.pid}")
+            yield _index_agrees(card.url)
         return
     yield Finding("studio", "ok", "does not run; commands start one when they need it")
     with socket.socket() as probe:
         probe.settimeout(1)
         if settings.port and probe.connect_ex((settings.host, settings.port)) == 0:
             yield Finding("port", "warning", f"{settings.port} is used by another program", "atelier up --port 8485")
+
+
+def _index_agrees(url: str) -> Finding:
+    try:
+        with urllib.request.urlopen(f"{url}/v1/index", timeout=40) as answer:  # noqa: S310  # our own studio
+            said = json.load(answer)
+    except (OSError, ValueError) as error:
+        return Finding("index", "warning", f"could not be looked at: {error}", REBUILD)
+    return Finding("index", "ok" if said["ok"] else "warning", said["detail"], "" if said["ok"] else REBUILD)
 
 
 def _without_password(url: str) -> str:

@@ -30,6 +30,7 @@ TRIM_EVERY_S = 30.0
 GRACE_S = 4.0  # for the API and the workers; whatever is cut off is taken up again at the next start
 LAST_GRACE_S = 2.0  # for the servers below them
 WORKERS = ("planner", "image")
+SECRET = PREFIX + "LLM_API_KEY"  # no business of the servers below
 QUIET = {  # what our parts would otherwise tell others
     "ANONYMIZED_TELEMETRY": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -83,7 +84,7 @@ class Studio:
     def _start(self, listener: socket.socket) -> None:
         """Start the servers, bring the schema up to date while they start, then start what needs both."""
         environment = {**os.environ, **QUIET, **self.settings.environment(), "PYTHONUNBUFFERED": "1"}
-        below, connections = self._servers(environment)
+        below, connections = self._servers({k: v for k, v in environment.items() if k != SECRET})
         self._add(below)
         _migrate(self.settings.database_url)
         environment |= connections | {PREFIX + "PORT": str(listener.getsockname()[1])}

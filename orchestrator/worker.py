@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from workers.messages import VECTOR_QUEUE
 if TYPE_CHECKING:
     from workers.bench import Bench, InnerRunner
 
+FIRST_LOOK_S, LOOK_EVERY_S = 15.0, 600.0
 logger = logging.getLogger("atelier.worker")
 QUEUES: Mapping[str, tuple[str, ...]] = {"planner": ("planner", VECTOR_QUEUE), "image": ("image",)}
 
@@ -81,6 +83,22 @@ def _preload(bench: Bench, name: str) -> None:
         logger.warning("nothing was loaded ahead: %s", error)
 
 
+def _watch_index(bench: Bench) -> None:
+    """Compare the index with SQL from time to time, and build it again where they differ."""
+    from store import probe
+    from store.index import IndexDownError
+
+    time.sleep(FIRST_LOOK_S)
+    while True:
+        try:
+            probe.ensure(bench.database, bench.index)
+        except IndexDownError as error:
+            logger.warning("search compares all vectors: %s", error)
+        except Exception:
+            logger.exception("the index could not be looked at")
+        time.sleep(LOOK_EVERY_S)
+
+
 def main() -> int:
     """Work until a signal ends it."""
     parser = argparse.ArgumentParser(prog="python -m orchestrator.worker")
@@ -97,6 +115,8 @@ def main() -> int:
 
     if settings.preload:
         threading.Thread(target=_preload, args=(bench, name), daemon=True, name="preload").start()
+    if name == "planner":
+        threading.Thread(target=_watch_index, args=(bench,), daemon=True, name="index").start()
     serve(bench, threads=settings.planner_slots if name == "planner" else 1)
     return 0
 

@@ -8,10 +8,19 @@ from fastapi import APIRouter
 
 from orchestrator.api.context import Here, Owner
 from orchestrator.errors import StudioNotReady
-from store import search
+from store import probe, search
 from store.index import IndexDownError
 
 router = APIRouter(prefix="/v1/index", tags=["index"])
+
+
+@router.get("")
+def look(here: Here, owner: Owner) -> dict[str, Any]:
+    """Say whether the index can be trusted; it is asked from a process of its own."""
+    if here.index is None:
+        return {"ok": True, "detail": "is not used; search compares all vectors"}
+    fault = probe.probe(here.database, here.index)
+    return {"ok": fault is None, "detail": fault or "agrees with SQL"}
 
 
 @router.post("/rebuild")

@@ -42,14 +42,14 @@ def submit(
 @app.command()
 def status(batch: BatchId, as_json: Json = False) -> None:
     """Show how far a batch is."""
-    with connect.studio(settings()) as client:
+    with connect.studio(settings(), works=False) as client:
         _say(client.get(f"/v1/batches/{batch}"), as_json)
 
 
 @app.command()
 def cancel(batch: BatchId, as_json: Json = False) -> None:
     """Stop a batch."""
-    with connect.studio(settings()) as client:
+    with connect.studio(settings(), works=False) as client:
         _say(client.post(f"/v1/batches/{batch}/cancel"), as_json)
 
 
@@ -73,7 +73,7 @@ def results(
     as_json: Json = False,
 ) -> None:
     """Print a JSON object for each line of the input, with the line's number."""
-    with connect.studio(settings()) as client:
+    with connect.studio(settings(), works=False) as client:
         target = sys.stdout if output is None else output.open("w", encoding="utf-8")
         try:
             for line in client.lines(f"/v1/batches/{batch}/results"):

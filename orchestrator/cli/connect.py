@@ -30,8 +30,11 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def studio(settings: Settings) -> Iterator[Client]:
+def studio(settings: Settings, *, works: bool = True) -> Iterator[Client]:
     """Give a client of the studio on the data folder; a studio that had to be started is ended afterwards.
+
+    Args:
+        works: wait for the workers too; what only looks needs none.
 
     Raises:
         StudioNotReady: it could not be started, or did not become ready.
@@ -51,7 +54,7 @@ def studio(settings: Settings) -> Iterator[Client]:
                     process.wait()
                     process = None
             assert card is not None  # noqa: S101  # by the lines above
-            _wait_until_ready(settings, card.url, process)
+            _wait_until_ready(settings, card.url, process, works=works)
             client = Client(card.url)
             try:
                 yield client
@@ -89,11 +92,13 @@ def _card_of(settings: Settings, process: subprocess.Popen[bytes]) -> Card:
     raise StudioNotReady(f"the studio did not start; see {settings.logs}")
 
 
-def _wait_until_ready(settings: Settings, url: str, process: subprocess.Popen[bytes] | None) -> None:
+def _wait_until_ready(settings: Settings, url: str, process: subprocess.Popen[bytes] | None, *, works: bool) -> None:
     from orchestrator.studio import missing
 
     began = time.monotonic()
     while lacking := missing(url, timeout_s=5):
+        if not works and all(name.endswith("worker") for name in lacking):
+            break
         if process is not None and process.poll() is not None:
             raise _failed(settings)
         waited = time.monotonic() - began

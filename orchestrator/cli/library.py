@@ -73,7 +73,7 @@ def list_assets(
     as_json: Json = False,
 ) -> None:
     """List assets, newest first."""
-    with connect.studio(settings()) as client:
+    with connect.studio(settings(), works=False) as client:
         rows = client.pages("/v1/assets", limit, kind=kind, tag=tag)
     if as_json:
         print_json(rows)
@@ -88,7 +88,7 @@ def list_assets(
 def show(asset: AssetId, as_json: Json = False) -> None:
     """Show an asset: its recipe, and what it was made from."""
     given = settings()
-    with connect.studio(given) as client:
+    with connect.studio(given, works=False) as client:
         found = client.get(f"/v1/assets/{asset}")
         lineage = client.get(f"/v1/assets/{asset}/lineage")
         path = str(files.export(client, found, given.made))
@@ -111,7 +111,7 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Copy an asset's file to a place of your own."""
-    with connect.studio(settings()) as client:
+    with connect.studio(settings(), works=False) as client:
         path = files.export(client, client.get(f"/v1/assets/{asset}"), output).absolute()
     print_json({"id": asset, "path": str(path)}) if as_json else print(path)
 
@@ -134,6 +134,6 @@ def verify(asset: AssetId, as_json: Json = False) -> None:
 @index.command()
 def rebuild(as_json: Json = False) -> None:
     """Build the search index again from the vectors in SQL."""
-    with connect.studio(settings()) as client:
+    with connect.studio(settings(), works=False) as client:
         built = client.post("/v1/index/rebuild")
     print_json(built) if as_json else print(f"The index was built again from {built['vectors']} vectors.")

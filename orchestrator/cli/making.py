@@ -59,6 +59,7 @@ def plan(words: Words, as_json: Json = False) -> None:
 
 def chat(
     thread: Annotated[str | None, typer.Option(help="Go on with an earlier conversation.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Talk with the studio; an empty line or Ctrl-D ends it."""
     given = settings()
@@ -67,7 +68,11 @@ def chat(
         connect.note(f"Conversation {found['id']}. Say what you want; an empty line ends it.")
         while (words := _next_words()) is not None:
             started = client.post(f"/v1/threads/{found['id']}/runs", {"say": words})
-            _show(given, client, _follow(client, started["id"], as_json=False))
+            ended = _follow(client, started["id"], as_json=as_json)
+            if as_json:
+                print(json.dumps(result(client, given, ended), ensure_ascii=False), flush=True)
+            else:
+                _show(given, client, ended)
 
 
 def _next_words() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Annotated
 
@@ -16,6 +17,7 @@ tools = typer.Typer(help="What a plan can call.", no_args_is_help=True)
 def up(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port of the API; 0 takes a free one.")] = None,
     host: Annotated[str | None, typer.Option(help="The loopback address that it listens on.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Start the studio and watch it until Ctrl-C."""
     import logging
@@ -29,7 +31,9 @@ def up(
     logging.getLogger("atelier.studio").addHandler(handler)
 
     def ready(card: Card, seconds: float) -> None:
-        print(f"Atelier is ready at {card.url} after {seconds:.1f} s. Data: {given.home}", flush=True)
+        said = f"Atelier is ready at {card.url} after {seconds:.1f} s. Data: {given.home}"
+        told = {"url": card.url, "pid": card.pid, "home": str(given.home), "seconds": round(seconds, 2)}
+        print(json.dumps(told) if as_json else said, flush=True)
 
     Studio(given).run(ready)
 

@@ -22,7 +22,7 @@ def list_runs(
     as_json: Json = False,
 ) -> None:
     """List runs, newest first."""
-    with connect.studio(settings()) as client:
+    with connect.studio(settings(), works=False) as client:
         rows = client.pages("/v1/runs", limit, status=status)
     if as_json:
         print_json(rows)
@@ -37,7 +37,7 @@ def list_runs(
 def show(run: RunId, as_json: Json = False) -> None:
     """Show a run with its steps and files."""
     given = settings()
-    with connect.studio(given) as client:
+    with connect.studio(given, works=False) as client:
         found = client.get(f"/v1/runs/{run}")
         if as_json:
             print_json(found)
@@ -70,7 +70,7 @@ def watch(run: RunId, as_json: Json = False) -> None:
 @app.command()
 def cancel(run: RunId, as_json: Json = False) -> None:
     """Stop a run."""
-    with connect.studio(settings()) as client:
+    with connect.studio(settings(), works=False) as client:
         _say(client.post(f"/v1/runs/{run}/cancel"), as_json)
 
 
