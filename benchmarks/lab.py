@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import httpx
 import redis
 from sqlalchemy import func, select
 
@@ -49,7 +51,7 @@ TICK_S = 0.02
 READY = "lab: ready"
 ECHO = "lab.echo"
 POLL_S = 0.0005
-OWNER = "lab"
+OWNER = "local"  # as the API calls its only user
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,10 @@ class Lab:
             if process.running is not None:
                 process.running.wait()
 
-    def _add(self, name: str, command: Sequence[str]) -> None:
+    def _add(self, name: str, command: Sequence[str], more: Mapping[str, str] | None = None) -> None:
         environment = {
             **os.environ,
+            **(more or {}),
             lab_tools.JOURNAL: str(self.journal),
             lab_tools.QUEUE: self.queue,
             "PYTHONUNBUFFERED": "1",
@@ -171,13 +174,13 @@ class Lab:
             self.processes[name] = Process(name, command, log, environment)
 
     def _start_broker(self) -> str:
-        socket = self.folder / "broker.sock"
-        program = broker.program(broker.find_server(), self.folder, socket, {})
+        path = self.folder / "broker.sock"
+        program = broker.program(broker.find_server(), self.folder, path, {})
         assert program.folder is not None
         program.folder.mkdir(parents=True)
         self._add("broker", program.command)
-        wait_for(socket.exists, "the broker", 10)
-        return broker.url(socket)
+        wait_for(path.exists, "the broker", 10)
+        return broker.url(path)
 
     def start_worker(self, name: str, *queues: str, threads: int = 1, called: str | None = None) -> None:
         """Start a worker process; `called` is its name in the studio."""
@@ -190,6 +193,18 @@ class Lab:
     def start_planner(self) -> None:
         """Start the worker that plans, answers and feeds batches."""
         self.start_worker("planner", runs.PLANNER_QUEUE, threads=2)
+
+    def start_api(self, name: str, *, dies: bool = False) -> str:
+        """Start the real API and give its URL; one that `dies` is killed before its first message."""
+        port = free_port()
+        part = ["benchmarks.lab", "api-and-die", name] if dies else ["orchestrator.api"]
+        settings = {"HOME": self.folder, "DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url, "PORT": port}
+        self._add(
+            name, [sys.executable, "-m", *part], {f"ATELIER_{key}": str(value) for key, value in settings.items()}
+        )
+        url = f"http://127.0.0.1:{port}"
+        wait_for(lambda: _answers(url), f"the API {name!r}", 60)
+        return url
 
     def wait_ready(self, *names: str, timeout_s: float = 60) -> None:
         """Wait until workers are up, also again after a death."""
@@ -381,6 +396,20 @@ def _results(broker_url: str) -> str | None:
     return broker_url if broker_url.startswith("redis") else None
 
 
+def free_port() -> int:
+    """Give a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/healthz").is_success
+    except httpx.HTTPError:
+        return False
+
+
 def wait_for(what: Callable[[], bool], name: str, timeout_s: float) -> None:
     """Wait until something holds.
 
@@ -479,12 +508,25 @@ def accept_and_die(given: argparse.Namespace) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def api_and_die() -> None:
+    """Be the real API until it would send its first message."""
+    from orchestrator.api import __main__ as api
+
+    def send(*_: Any) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    Messenger.send = send  # type: ignore[method-assign, assignment]
+    sys.argv = ["api"]
+    api.main()
+
+
 def main() -> None:
     """Run one process of the laboratory."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lab")
-    parser.add_argument("part", choices=("worker", "accept-and-die"))
+    parser.add_argument("part", choices=("worker", "accept-and-die", "api-and-die"))
     parser.add_argument("name")
-    parser.add_argument("--database", required=True)
+    parser.add_argument("--database")
     parser.add_argument("--broker")
     parser.add_argument("--blobs")
     parser.add_argument("--queues", nargs="+")
@@ -493,7 +535,12 @@ def main() -> None:
     parser.add_argument("--max-attempts", type=int, default=3)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    (serve if given.part == "worker" else accept_and_die)(given)
+    parts: dict[str, Callable[[], None]] = {
+        "worker": lambda: serve(given),
+        "accept-and-die": lambda: accept_and_die(given),
+        "api-and-die": api_and_die,
+    }
+    parts[given.part]()
 
 
 if __name__ == "__main__":
