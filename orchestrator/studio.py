@@ -26,6 +26,7 @@ from orchestrator.settings import PREFIX, Settings, read_settings
 logger = logging.getLogger("atelier.studio")
 
 TICK_S = 0.05
+READY_LOOK_S = 0.25
 TRIM_EVERY_S = 30.0
 GRACE_S = 4.0  # for the API and the workers; whatever is cut off is taken up again at the next start
 LAST_GRACE_S = 2.0  # for the servers below them
@@ -159,7 +160,7 @@ class Studio:
                 if on_ready is not None:
                     on_ready(card, seconds)
                 return
-            time.sleep(0.1)
+            time.sleep(READY_LOOK_S)
 
 
 def missing(url: str, *, timeout_s: float) -> dict[str, str]:

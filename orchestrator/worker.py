@@ -75,7 +75,9 @@ def _preload(bench: Bench, name: str) -> None:
 
     try:
         if name == "planner":
-            _ = bench.chat
+            load = getattr(bench.chat, "server", None)  # the local model's; others have nothing to load
+            if load is not None:
+                load()
         else:
             for family in registry.families():
                 bench.models.get(family)

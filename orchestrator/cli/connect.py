@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 START_S = 120.0
 END_S = 10.0
+LOOK_S = 0.15
 USERS = "studio.users"  # each command that uses the studio of another command holds this
 
 
@@ -105,7 +106,7 @@ def _wait_until_ready(settings: Settings, url: str, process: subprocess.Popen[by
         if waited > START_S:
             what = "; ".join(f"{name} {detail}" for name, detail in lacking.items())
             raise StudioNotReady(f"the studio did not become ready in {waited:.0f} s: {what}; see {settings.logs}")
-        time.sleep(0.05)
+        time.sleep(LOOK_S)
     if process is not None:
         note(f"Ready after {time.monotonic() - began:.1f} s.")
 

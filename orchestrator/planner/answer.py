@@ -68,7 +68,9 @@ def answer(plan: Plan, results: Sequence[StepResult]) -> str:
     """
     ended = {result.id: result for result in results}
     pairs = [(step, ended.get(step.id, StepResult(step.id, "skipped"))) for step in plan.steps]
-    finds = [_found(step, result) for step, result in pairs if step.tool == "search_assets" and result.status == "completed"]
+    finds = [
+        _found(step, result) for step, result in pairs if step.tool == "search_assets" and result.status == "completed"
+    ]
     failed = [(step, result) for step, result in pairs if result.status == "failed"]
     left = [step for step, result in pairs if result.status in {"skipped", "cancelled"}]
     if not failed and not left:
@@ -78,7 +80,10 @@ def answer(plan: Plan, results: Sequence[StepResult]) -> str:
     parts = list(finds)
     if made:
         parts.append(f"Done: {', '.join(made)}.")
-    parts += [f"This failed: {_label(step)}. {_sentence(result.error or 'The reason is not known')}" for step, result in failed]
+    parts += [
+        f"This failed: {_label(step)}. {_sentence(result.error or 'The reason is not known')}"
+        for step, result in failed
+    ]
     if left:
         parts.append(f"So this was left out: {', '.join(_label(step) for step in left)}.")
     return " ".join(parts)

@@ -5,8 +5,8 @@
                ▼│
               mend
 
-`Planner.draft` runs it in memory: it takes a second, and a caller that dies drafts again. `plan_run` puts it into the
-life of a run, with a checkpointer: plan, wait for approval, save the steps, wait for the results, answer.
+It runs in memory: it takes about a second, and a planner that is killed drafts again. What must last, the steps and
+their results, is the truth of SQL (docs/decisions/0001), not of a checkpoint.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langgraph.graph import END, START, StateGraph
 
+from models.language.errors import translated
 from models.planner.lines import NotLines
 from models.planner.prompt import SYSTEM
 from orchestrator.planner import prompts
@@ -33,12 +34,13 @@ if TYPE_CHECKING:
     from langgraph.graph.state import CompiledStateGraph
 
 MENDS = 2
+MAX_REQUEST = 6000  # characters
 MEND_TEMPERATURE = 0.6
 Dialect = Literal["lines", "json"]
 OnText = Callable[[str], None]
 
 
-class NotUnderstood(Exception):  # noqa: N818  # it is what the user is told
+class NotUnderstood(Exception):
     """The model gave no plan that can run, and mending did not help; the message is for the user."""
 
     def __init__(self, reason: str) -> None:
@@ -142,8 +144,12 @@ class Planner:
             A plan that passed the check, or what to say instead.
 
         Raises:
-            NotUnderstood: no plan could be made that passes the check.
+            NotUnderstood: no plan could be made that passes the check, or the request is too long.
+            LanguageModelAway: the language model does not answer just now.
+            LanguageModelError: the language model refused.
         """
+        if len(request) > MAX_REQUEST:
+            raise NotUnderstood(f"the request has {len(request)} characters, and {MAX_REQUEST} is the most")
         work = Draft(request, context, history, find_asset or self.find_asset, on_text)
         done = self._graph(work).invoke({"mends": 0})
         plan: Plan | None = done.get("plan")
@@ -170,8 +176,9 @@ class Planner:
         mends = state["mends"] + 1 if "answer" in state else 0
         said, given = self._prompt(work, state, mends)
         stream = ReplyStream(work.on_text if mends == 0 else None, self.dialect)
-        for chunk in self.model.stream(said, **given):
-            stream.take(str(chunk.text))
+        with translated():
+            for chunk in self.model.stream(said, **given):
+                stream.take(str(chunk.text))
         return {"answer": stream.text, "mends": mends}
 
     def _prompt(self, work: Draft, state: _State, mends: int) -> tuple[list[BaseMessage], dict[str, Any]]:

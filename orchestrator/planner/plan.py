@@ -160,7 +160,7 @@ def _range(spec: ToolSpec, name: str) -> str:
     argument = signature(spec).argument(name)
     if argument is None or argument.low is None or argument.high is None:
         return ""
-    return f"from {argument.low:g} to {argument.high:g}"
+    return f"from {argument.low} to {argument.high}"
 
 
 def _check_references(

@@ -69,7 +69,8 @@ def signature(spec: ToolSpec) -> Signature:
     """Give the signature of one tool."""
     whole = spec.args.model_json_schema()
     arguments = [
-        _argument(name, field, _plain(whole["properties"][name], whole)) for name, field in spec.args.model_fields.items()
+        _argument(name, field, _plain(whole["properties"][name], whole))
+        for name, field in spec.args.model_fields.items()
     ]
     arguments.sort(key=lambda argument: not argument.required)
     return Signature(spec.name, tuple(arguments), spec.gives)

@@ -6,7 +6,10 @@ import json
 import re
 from collections.abc import Callable
 
-_START = {"lines": re.compile(r"^\s*reply="), "json": re.compile(r'^.*"steps"\s*:\s*\[\s*\]\s*,\s*"reply"\s*:\s*', re.DOTALL)}
+_START = {
+    "lines": re.compile(r"^\s*reply="),
+    "json": re.compile(r'^.*"steps"\s*:\s*\[\s*\]\s*,\s*"reply"\s*:\s*', re.DOTALL),
+}
 
 
 class ReplyStream:

@@ -1,0 +1,1 @@
+"""The LangGraph graph and its nodes, the plan, the prompts."""
