@@ -16,12 +16,10 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Syst
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import ConfigDict, Field, PrivateAttr
 
+from models.language.errors import LanguageModelError
+
 QUIET = -1
 PASSED = ("grammar", "seed", "temperature", "max_tokens", "repeat_penalty", "top_p", "min_p")
-
-
-class LanguageModelError(Exception):
-    """The language model did not answer; the message says why."""
 
 
 class LocalChatModel(BaseChatModel):
@@ -32,7 +30,9 @@ class LocalChatModel(BaseChatModel):
 
     Attributes:
         locate: gives the GGUF file.
-        n_threads: of one forward pass; 0 takes what llama.cpp takes.
+        locate_plain: gives the file of the net before it was trained to plan, for writing; None: the same.
+        n_threads: of one forward pass; 0 takes what llama.cpp takes. Threads wait for each other in busy loops, so on a
+            machine with other work one is many times faster than two, and on an idle one hardly slower.
         n_ctx: tokens of prompt and answer, shared by the slots.
         slots: calls that are served at once.
         temperature, seed, max_tokens: used where a call does not say.
@@ -41,7 +41,8 @@ class LocalChatModel(BaseChatModel):
     model_config = ConfigDict(arbitrary_types_allowed=True)
 
     locate: Callable[[], Path]
-    n_threads: int = Field(0, ge=0)
+    locate_plain: Callable[[], Path] | None = None
+    n_threads: int = Field(1, ge=0)
     n_ctx: int = Field(4096, ge=256)
     slots: int = Field(2, ge=1)
     temperature: float = 0.0
@@ -51,6 +52,7 @@ class LocalChatModel(BaseChatModel):
     _server: Any = PrivateAttr(default=None)
     _loading: Any = PrivateAttr(default_factory=threading.Lock)
     _socket: Any = PrivateAttr(default=None)
+    _plain: Any = PrivateAttr(default=None)
 
     @property
     def _llm_type(self) -> str:
@@ -82,9 +84,23 @@ class LocalChatModel(BaseChatModel):
         except RuntimeError as error:
             raise LanguageModelError(f"llama.cpp could not load {path}: {error}") from error
 
-    def close(self) -> None:
-        """Let the net go; the next call loads it again."""
+    def plain(self) -> LocalChatModel:
+        """Give the model that writes prose: the base as it comes, loaded at its first call."""
+        if self.locate_plain is None:
+            return self
         with self._loading:
+            if self._plain is None:
+                self._plain = LocalChatModel(
+                    locate=self.locate_plain, n_threads=self.n_threads, n_ctx=self.n_ctx, slots=1
+                )
+            made: LocalChatModel = self._plain
+            return made
+
+    def close(self) -> None:
+        """Let the nets go; the next call loads them again."""
+        with self._loading:
+            if self._plain is not None:
+                self._plain.close()
             self._server = None
             if self._socket is not None:
                 self._socket.cleanup()
@@ -134,7 +150,7 @@ class LocalChatModel(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         body = {**self._body(messages, stop, kwargs), "stream": True}
         for piece in _Stream(self.server(), body).pieces():
-            chunk = ChatGenerationChunk(message=AIMessageChunk(piece))
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
             if run_manager:
                 run_manager.on_llm_new_token(piece, chunk=chunk)
             yield chunk
@@ -173,6 +189,7 @@ class _Stream:
         """Give the text as it comes."""
         worker = threading.Thread(target=self._run, daemon=True, name="llm-stream")
         worker.start()
+        yield ""  # LangChain wants a chunk, also of an empty answer
         try:
             while (piece := self._pieces.get()) is not None:
                 yield piece

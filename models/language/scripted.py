@@ -25,7 +25,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
-from models.language.local import LanguageModelError
+from models.language.errors import LanguageModelAway, LanguageModelError
 
 Reply = str | dict[str, Any]
 
@@ -86,7 +86,7 @@ class ScriptedChatModel(BaseChatModel):
                 raise LanguageModelError(f"the script has no line for {asked[:200]!r}")
         time.sleep(line.delay_s)
         if line.fail is not None:
-            raise LanguageModelError(line.fail)
+            raise LanguageModelAway(line.fail)
         reply = line.reply[min(used, len(line.reply) - 1)] if isinstance(line.reply, list) else line.reply
         return reply if isinstance(reply, str) else json.dumps(reply, ensure_ascii=False)
 
@@ -106,8 +106,8 @@ class ScriptedChatModel(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        for piece in re.findall(r"\s*\S+\s*$|\s*\S+", self._answer(messages)):
-            chunk = ChatGenerationChunk(message=AIMessageChunk(piece))
+        for piece in re.findall(r"\s*\S+\s*$|\s*\S+", self._answer(messages)) or [""]:
+            chunk = ChatGenerationChunk(message=AIMessageChunk(content=piece))
             if run_manager:
                 run_manager.on_llm_new_token(piece, chunk=chunk)
             yield chunk

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from models.language.weights import local_model
+from models.language.weights import base_model, local_model
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -16,7 +16,10 @@ PACKAGES = {"anthropic": "langchain-anthropic", "ollama": "langchain-ollama", "g
             "mistralai": "langchain-mistralai", "groq": "langchain-groq", "bedrock": "langchain-aws"}  # fmt: skip
 KEYS = {"anthropic": "ANTHROPIC_API_KEY", "openai": "OPENAI_API_KEY", "google_genai": "GOOGLE_API_KEY",
         "mistralai": "MISTRAL_API_KEY", "groq": "GROQ_API_KEY"}  # fmt: skip
-WAYS = "use 'local', 'scripted:FILE.json', a provider like 'anthropic:MODEL' or 'ollama:MODEL', or give ATELIER_LLM_BASE_URL"
+WAYS = (
+    "use 'local', 'scripted:FILE.json', a provider like 'anthropic:MODEL' or 'ollama:MODEL', "
+    "or give ATELIER_LLM_BASE_URL"
+)
 
 
 class LanguageSetupError(ValueError):
@@ -30,7 +33,7 @@ def chat_model(
     base_url: str | None = None,
     model: str | None = None,
     api_key: str | None = None,
-    threads: int = 0,
+    threads: int = 1,
 ) -> BaseChatModel:
     """Give a chat model; no net is loaded and nothing is asked before its first call.
 
@@ -40,7 +43,7 @@ def chat_model(
         base_url: an OpenAI-compatible server; with it, "local" means this server.
         model: the model's name on that server.
         api_key: the key for that server or provider.
-        threads: of the local model; 0 lets llama.cpp choose.
+        threads: of the local model; more help little with so small a net, and wait for each other on a busy machine.
 
     Raises:
         LanguageSetupError: a package, a key or a name is missing.
@@ -70,13 +73,15 @@ def _local(home: Path | None, threads: int) -> BaseChatModel:
         raise LanguageSetupError("the local language model needs the studio's data folder")
     from models.language.local import LocalChatModel
 
-    local_model(home)
-    return LocalChatModel(locate=partial(local_model, home), n_threads=threads)
+    base_model(home)
+    return LocalChatModel(locate=partial(local_model, home), locate_plain=partial(base_model, home), n_threads=threads)
 
 
 def _openai(base_url: str | None, model: str | None, api_key: str | None) -> BaseChatModel:
     if not base_url:
-        raise LanguageSetupError("there is no server: set ATELIER_LLM_BASE_URL (and ATELIER_LLM_MODEL, ATELIER_LLM_API_KEY)")
+        raise LanguageSetupError(
+            "there is no server: set ATELIER_LLM_BASE_URL (and ATELIER_LLM_MODEL, ATELIER_LLM_API_KEY)"
+        )
     from langchain_openai import ChatOpenAI
     from pydantic import SecretStr
 
@@ -93,7 +98,7 @@ def _openai(base_url: str | None, model: str | None, api_key: str | None) -> Bas
 def _provider(kind: str, name: str, api_key: str | None) -> BaseChatModel:
     from langchain.chat_models import init_chat_model
 
-    given = {"api_key": api_key} if api_key else {}
+    given: dict[str, Any] = {"api_key": api_key} if api_key else {}
     try:
         made: BaseChatModel = init_chat_model(
             name, model_provider=kind, temperature=0.0, timeout=TIMEOUT_S, max_retries=0, **given
@@ -104,7 +109,9 @@ def _provider(kind: str, name: str, api_key: str | None) -> BaseChatModel:
     except Exception as error:
         key = KEYS.get(kind)
         hint = f"; set {key} or ATELIER_LLM_API_KEY" if key and not api_key else ""
-        raise LanguageSetupError(f"the language model {kind}:{name} could not be set up: {_short(error)}{hint}") from error
+        raise LanguageSetupError(
+            f"the language model {kind}:{name} could not be set up: {_short(error)}{hint}"
+        ) from error
     return made
 
 

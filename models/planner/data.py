@@ -49,7 +49,7 @@ def pair(frame: Frame, rng: random.Random) -> dict[str, str]:
 
 def weight(frame: Frame) -> float:
     """Give a frame's share: it grows with its requests; what the net learns at once gets less."""
-    share = len(frame.requests) ** 0.85
+    share: float = len(frame.requests) ** 0.85
     return share * (0.7 if frame.voice == "plain" else 1.0) * (1.0 if frame.steps else 0.45)
 
 

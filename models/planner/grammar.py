@@ -89,7 +89,9 @@ def _literal(value: str | int) -> str:
     return f'"\\"{value}\\""' if isinstance(value, str) else f'"{value}"'
 
 
-def _reference(argument: Argument, stem: str, step: int, known: list[tuple[str, str]], rules: dict[str, str]) -> str | None:
+def _reference(
+    argument: Argument, stem: str, step: int, known: list[tuple[str, str]], rules: dict[str, str]
+) -> str | None:
     aliases = [f'"@{alias}"' for alias, kind in known if not argument.kinds or kind in argument.kinds]
     one = [*aliases]
     if step > 1:

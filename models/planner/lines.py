@@ -85,7 +85,7 @@ def _value(text: str, at: int) -> tuple[Any, int]:
 
 
 def _list(text: str, at: int) -> tuple[list[Any], int]:
-    values = []
+    values: list[Any] = []
     while True:
         while text[at : at + 1] in {",", " "}:
             at += 1

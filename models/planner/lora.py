@@ -38,7 +38,7 @@ def adapt(net: Any, rank: int) -> dict[str, Adapted]:
     Returns:
         The adapters by their GGUF name, "blk.0.attn_q".
     """
-    net.requires_grad_(False)
+    net.requires_grad_(requires_grad=False)
     found = {}
     for number, layer in enumerate(net.model.layers):
         for short, long in LINEARS.items():

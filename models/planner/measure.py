@@ -48,7 +48,12 @@ def held_out() -> list[dict[str, Any]]:
     """Give the requests of voices that training never saw, as pairs with a voice."""
     rows = [json.loads(line) for line in HELD_OUT.read_text().splitlines()]
     return [
-        {"voice": row["voice"], "request": prompt_of(row["request"], row["context"]), "assets": len(row["context"]), "plan": row}
+        {
+            "voice": row["voice"],
+            "request": prompt_of(row["request"], row["context"]),
+            "assets": len(row["context"]),
+            "plan": row,
+        }
         for row in rows
     ]
 

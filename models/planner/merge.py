@@ -36,7 +36,7 @@ def merge(base: Path, adapter: Path, out: Path) -> None:
                 known -= {f"{name}.up", f"{name}.down"}
             _add(writer, tensor.name, weights)
     if known:
-        raise ValueError(f"{adapter.name} has parts that {base.name} does not have, {sorted(known)[0]!r} for one")
+        raise ValueError(f"{adapter.name} has parts that {base.name} does not have, {min(known)!r} for one")
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

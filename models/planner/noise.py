@@ -6,26 +6,38 @@ import random
 import re
 
 LEADS = (
-    "hi, ", "hello! ", "hey, ", "please ", "ok so ", "um, ", "good morning, ", "hey atelier, ", "could you please do this: ",
+    "hi, ", "hello! ", "hey, ", "please ", "ok so ", "um, ", "good morning, ", "hey atelier, ",
+    "could you please do this: ",
     "quick one: ", "so, ", "alright, ", "hello there, i would like this: ", "my request: ", "todo: ",
     "next: ", "now ", "hi there! ", "dear studio, ", "yo ", "listen, ", "ok, new idea: ", "for my project: ",
 )  # fmt: skip
 TAILS = (
-    " please", " thanks", " thank you!", ", thanks in advance", " asap", " :)", " 😊", " pls", " if possible", " ok?", "!", "...",
-    " that's all", " cheers", ", no rush", ", please and thank you", " thx", "!!", ", it's urgent", ", as soon as you can", " 🙏",
+    " please", " thanks", " thank you!", ", thanks in advance", " asap", " :)", " 😊", " pls", " if possible",
+    " ok?", "!", "...",
+    " that's all", " cheers", ", no rush", ", please and thank you", " thx", "!!", ", it's urgent",
+    ", as soon as you can", " 🙏",
 )  # fmt: skip
 FACTS = (
     "we are {x} guests, {y} of them vegetarian.", "my daughter turns {y} on friday.", "it is for a class of {x}.",
     "i have {y} cats at home.", "we open in {y} days.", "the last one had {x} mistakes.", "our office is on floor {y}.",
     "we sold {x} of them last year.", "there are {y} of us in the team.", "my deadline is in {x} minutes.",
     "i am {x} years old.", "this is for chapter {y}.", "i asked {y} times already.", "the budget is {x} euros.",
-    "it's for the {y}th birthday of a friend.", "the room has {x} chairs.", "my son is in grade {y}.", "i've been here for {x} years.",
+    "it's for the {y}th birthday of a friend.", "the room has {x} chairs.", "my son is in grade {y}.",
+    "i've been here for {x} years.",
     "it's raining and i am bored.", "my boss wants it today.", "i am a teacher.", "my english is not so good, sorry.",
     "this is for our website.", "it is a surprise.", "i love this tool.", "the kids will be happy.", "nothing fancy.",
     "i don't need anything else.", "take your time.", "my phone has only {x} percent left.", "the party starts at {y}.",
     "it is for the {y} o'clock meeting.", "i saw something like it {x} years ago.", "we have {y} shops.",
 )  # fmt: skip
-THING_LEADS = ("can I get ", "i'd love ", "would you mind making ", "what about ", "how about ", "we need ", "it should be ")
+THING_LEADS = (
+    "can I get ",
+    "i'd love ",
+    "would you mind making ",
+    "what about ",
+    "how about ",
+    "we need ",
+    "it should be ",
+)
 NOT_ENGLISH_LEADS = {
     "de": ("hallo, ", "bitte ", "guten Tag, ", "hey, ", "also, "),
     "fr": ("bonjour, ", "salut, ", "alors, "),
@@ -47,7 +59,9 @@ def _slip(text: str, rng: random.Random) -> str:
 
 
 def _fact(rng: random.Random) -> str:
-    return rng.choice(FACTS).format(x=rng.choice((2, 3, 6, 8, 9, 12, 14, 20, 25, 30, 40)), y=rng.choice((2, 3, 4, 5, 6, 7, 8)))
+    return rng.choice(FACTS).format(
+        x=rng.choice((2, 3, 6, 8, 9, 12, 14, 20, 25, 30, 40)), y=rng.choice((2, 3, 4, 5, 6, 7, 8))
+    )
 
 
 def disturb(request: str, rng: random.Random, *, language: str, plain: bool) -> str:

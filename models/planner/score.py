@@ -18,7 +18,9 @@ def _words(text: str) -> list[str]:
 def _same_picture(given: str, wanted: str) -> bool:
     """The same words, whatever their order and articles; `wanted` offers several, divided by "|"."""
     said = sorted(word for word in _words(given) if word not in {"a", "an", "the"})
-    return any(said == sorted(word for word in _words(one) if word not in {"a", "an", "the"}) for one in wanted.split("|"))
+    return any(
+        said == sorted(word for word in _words(one) if word not in {"a", "an", "the"}) for one in wanted.split("|")
+    )
 
 
 def _same_text(given: str, wanted: str) -> bool:

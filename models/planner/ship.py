@@ -1,4 +1,4 @@
-"""Ships the adapter of a run: `python -m models.planner.ship --folder DIR` writes it and its manifest to models/weights."""
+"""Ships the adapter of a run with its manifest: `python -m models.planner.ship --folder DIR`."""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ def load(text: str) -> dict[str, Signature]:
     found = {}
     for tool in json.loads(text):
         arguments = tuple(
-            Argument(**{**item, "values": tuple(item["values"]), "kinds": tuple(item["kinds"])}) for item in tool["arguments"]
+            Argument(**{**item, "values": tuple(item["values"]), "kinds": tuple(item["kinds"])})
+            for item in tool["arguments"]
         )
         found[tool["name"]] = Signature(tool["name"], arguments, tool["gives"])
     return found

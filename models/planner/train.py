@@ -96,7 +96,9 @@ class Run:
         self.net, self.config, self.folder = net, config, folder
         self.adapters = lora.adapt(net, config.rank)
         self.parameters = lora.parameters(self.adapters)
-        self.optimiser = torch.optim.AdamW(self.parameters.values(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.0)
+        self.optimiser = torch.optim.AdamW(
+            self.parameters.values(), lr=config.rate, betas=(0.9, 0.98), weight_decay=0.0
+        )
         self.progress = Progress()
         self.deadline: tuple[float, float] | None = None
         self.left_before = 1.0

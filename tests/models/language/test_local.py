@@ -1,0 +1,106 @@
+"""The installed local model: what a user of the studio gets."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from langchain_core.messages import HumanMessage, SystemMessage
+
+from models.language import chat_model
+from models.language.errors import LanguageModelError
+from models.language.local import LocalChatModel
+from models.language.write import write
+from models.planner.prompt import SYSTEM, frame_prompt
+from orchestrator.planner.graph import Declined, Planner
+from orchestrator.planner.plan import Plan
+from tests.orchestrator.planner.conftest import DEMO, DEMO_PLAN
+from tools.catalog import specs
+
+
+@pytest.fixture(scope="module")
+def local(installed_home: Path) -> Iterator[LocalChatModel]:
+    model = chat_model("local", home=installed_home)
+    assert isinstance(model, LocalChatModel)
+    yield model
+    model.close()
+
+
+@pytest.fixture(scope="module")
+def planner(local: LocalChatModel) -> Planner:
+    return Planner(local, specs(), dialect="lines")
+
+
+def test_the_demo(planner: Planner) -> None:
+    drafted = planner.draft(DEMO)
+    assert isinstance(drafted, Plan)
+    assert drafted.model_dump()["steps"] == DEMO_PLAN["steps"]
+    assert "cat" in drafted.reply
+
+
+def test_a_wish_without_a_tool_is_declined_in_words(planner: Planner) -> None:
+    told: list[str] = []
+    drafted = planner.draft("book me a flight to Rome", on_text=told.append)
+    assert isinstance(drafted, Declined)
+    assert "".join(told) == drafted.reply
+
+
+def test_one_seed_writes_one_text(local: LocalChatModel) -> None:
+    texts = [write(local, "a caption", ["red car"], 20, seed) for seed in (1, 1, 2)]
+    assert texts[0] == texts[1]
+    assert texts[0] != texts[2]
+    assert all(0 < len(text.split()) <= 20 for text in texts)
+
+
+def test_a_stream_says_what_a_call_says_and_can_be_left(local: LocalChatModel) -> None:
+    said = [SystemMessage(SYSTEM), HumanMessage("two red cars")]
+    assert "".join(str(chunk.text) for chunk in local.stream(said)) == str(local.invoke(said).text)
+    stream = local.stream(said)
+    next(stream)
+    stream.close()
+    assert str(local.invoke(said).text).startswith("s1=")
+
+
+def test_threads_are_served_side_by_side(local: LocalChatModel) -> None:
+    def ask(count: int) -> str:
+        return str(local.invoke([SystemMessage(SYSTEM), HumanMessage(f"{count} red cars")]).text)
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(ask, range(2, 6)))
+    assert all(f"count={count})" in answer for count, answer in zip(range(2, 6), answers, strict=True))
+
+
+def test_a_grammar_that_cannot_be_read_is_refused(local: LocalChatModel) -> None:
+    with pytest.raises(LanguageModelError, match="grammar"):
+        local.bind(grammar="root ::= nowhere").invoke("x")
+
+
+def test_the_merged_net_says_what_torch_says(local: LocalChatModel, installed_home: Path) -> None:
+    import torch
+    from safetensors import safe_open
+
+    from models.language.gguf_llama import load_net
+    from models.language.weights import ADAPTER, base_model
+    from models.planner import lora
+
+    body = {"prompt": frame_prompt(DEMO) + "s1=generate_image(", "max_tokens": 1, "temperature": 0, "logprobs": 5}
+    found = local.server().handle_completions(body)["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
+    torch.set_num_threads(1)
+    net = load_net(base_model(installed_home), torch.float32)
+    with safe_open(ADAPTER, "pt") as file:
+        rank = file.get_tensor("blk.0.attn_q.down").shape[0]
+        for name, value in lora.parameters(lora.adapt(net, rank)).items():
+            value.data.copy_(file.get_tensor(name))
+    before, after = [1, 9690, 198, 23296, 2, 198, 1, 4093, 198], [2, 198, 1, 520, 9531, 198]  # the frame of the request
+    tokens = [*before, *_tokens(local, DEMO), *after, *_tokens(local, "s1=generate_image(")]
+    with torch.no_grad():
+        logs = net(torch.tensor([tokens])).logits[0, -1].log_softmax(-1)
+    for entry in found[:3]:
+        assert abs(float(logs[entry["id"]]) - entry["logprob"]) < 0.35 + 0.05 * abs(entry["logprob"])
+
+
+def _tokens(local: LocalChatModel, text: str) -> list[int]:
+    """Cut a text into tokens by letting the server repeat it: a grammar that allows nothing else."""
+    body = {"prompt": "x", "grammar": f'root ::= "{text}"', "max_tokens": 100, "temperature": 0, "logprobs": 1}
+    content = local.server().handle_completions(body)["choices"][0]["logprobs"]["content"]
+    return [entry["id"] for entry in content if entry["id"] != 2]
