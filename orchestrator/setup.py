@@ -16,7 +16,8 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"settings: {error.message}\n")
         return 1
-    command = [sys.executable, "-m", "models.language.weights", "--home", str(home)]
+    fetch = "from models.language.weights import main; main()"
+    command = [sys.executable, "-c", fetch, "--home", str(home)]
     return subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode
 
 
