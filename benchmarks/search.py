@@ -21,8 +21,9 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+from sqlalchemy import select
 
-from store import assets, search
+from store import assets, search, tables
 from store.assets import NewAsset
 from store.database import Database
 from store.ids import new_id
@@ -74,9 +75,10 @@ def units(vectors: np.ndarray) -> np.ndarray:
 
 def fill(database: Database, vectors: np.ndarray) -> list[str]:
     """Save an asset for each vector."""
+    names = sorted(new_id("asset") for _ in vectors)
     made = [
         NewAsset(
-            id=new_id("asset"),
+            id=name,
             kind=KINDS[number % len(KINDS)],
             media_type="image/png",
             sha256=f"{number:064x}",
@@ -85,12 +87,12 @@ def fill(database: Database, vectors: np.ndarray) -> list[str]:
             tags=["rare"] if number % 100 == 0 else ["common"],
             vectors={SPACE: vector},
         )
-        for number, vector in enumerate(vectors)
+        for number, (name, vector) in enumerate(zip(names, vectors, strict=True))
     ]
     for start in range(0, len(made), INSERT_ROWS):
         part = made[start : start + INSERT_ROWS]
         database.transact(lambda connection, part=part: assets.insert(connection, OWNER, part, now=time.time()))  # type: ignore[misc]
-    return [asset.id for asset in made]
+    return names
 
 
 def report(database: Database, index: ChromaIndex, ids: list[str], vectors: np.ndarray, queries: np.ndarray) -> None:
@@ -98,7 +100,7 @@ def report(database: Database, index: ChromaIndex, ids: list[str], vectors: np.n
     started = time.perf_counter()
     search.rebuild(database, index)
     built_s = time.perf_counter() - started
-    bare = bare_chroma(index)
+    bare = bare_chroma(index, dict(zip(digests(database), ids, strict=True)))
 
     def ours(index: ChromaIndex | None = index, **fields: object) -> Ask:
         def ask(query: np.ndarray) -> list[str]:
@@ -141,8 +143,14 @@ def report(database: Database, index: ChromaIndex, ids: list[str], vectors: np.n
     )
 
 
-def bare_chroma(index: ChromaIndex) -> Ask:
-    """Ask the same collection through Chroma's own client and nothing else."""
+def digests(database: Database) -> list[str]:
+    """Give the vectors' names in the index, in the order of the assets."""
+    with database.read() as connection:
+        return list(connection.execute(select(tables.vectors.c.digest).order_by(tables.vectors.c.asset_id)).scalars())
+
+
+def bare_chroma(index: ChromaIndex, names: dict[str, str]) -> Ask:
+    """Ask the same collection through Chroma's own client and nothing else; `names` gives the asset of an entry."""
     import chromadb
 
     client = chromadb.HttpClient(index.host, index.port, settings=chromadb.Settings(anonymized_telemetry=False))
@@ -151,7 +159,7 @@ def bare_chroma(index: ChromaIndex) -> Ask:
 
     def ask(query: np.ndarray) -> list[str]:
         ids: list[str] = collection.query(query_embeddings=[query], n_results=K, include=["distances"])["ids"][0]
-        return ids
+        return [names[id_] for id_ in ids]
 
     return ask
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 
@@ -240,7 +240,9 @@ def list_(
         UnknownAsset: `before` is no asset of the owner.
     """
     limit = min(max(limit, 1), PAGE_LIMIT)
-    query = select(assets).where(*filters(owner, kind, () if tag is None else (tag,), few=run_id is not None))
+    query = select(assets).where(
+        *filters(owner, kind, () if tag is None else (tag,), by="owner" if run_id is None else "row")
+    )
     if run_id is not None:
         query = query.where(assets.c.run_id == run_id)
     if before is not None:
@@ -250,25 +252,32 @@ def list_(
     return Page(found[:limit], has_more, found[limit - 1].id if has_more else None)
 
 
-def filters(owner: str, kind: str | None, tags: Sequence[str], *, few: bool = False) -> list[Any]:
+def filters(
+    owner: str, kind: str | None, tags: Sequence[str], *, by: Literal["owner", "tags", "row"] = "owner"
+) -> list[Any]:
     """Give the conditions on `assets` for what the owner has, of a kind and with all of some tags.
 
     Args:
-        few: another condition leaves few rows, so they should not be looked for among all of the owner's.
+        by: where the database is to begin: at all of the owner's assets, at the tags' (few have them), or at rows
+            that another condition has found. SQLite keeps no statistics unless told to, and guesses wrong.
     """
-    conditions = [(unindexed(assets.c.owner) if few else assets.c.owner) == owner, assets.c.deleted_at.is_(None)]
+    column = assets.c.owner if by == "owner" else unindexed(assets.c.owner)
+    conditions = [column == owner, assets.c.deleted_at.is_(None)]
     if kind is not None:
         conditions.append(assets.c.kind == kind)
     wanted = clean_tags(tags)
-    if wanted:
-        tagged = (
-            select(asset_tags.c.asset_id)
-            .where(asset_tags.c.tag.in_(wanted))
-            .group_by(asset_tags.c.asset_id)
-            .having(func.count() == len(wanted))
-        )
-        conditions.append(assets.c.id.in_(tagged))
-    return conditions
+    if by == "row":
+        return [*conditions, *(_has_tag(tag) for tag in wanted)]
+    return [*conditions, *([assets.c.id.in_(_tagged(wanted))] if wanted else [])]
+
+
+def _has_tag(tag: str) -> Any:
+    return exists().where(asset_tags.c.asset_id == assets.c.id, asset_tags.c.tag == tag)
+
+
+def _tagged(wanted: Sequence[str]) -> Any:
+    query = select(asset_tags.c.asset_id).where(asset_tags.c.tag.in_(wanted))
+    return query.group_by(asset_tags.c.asset_id).having(func.count() == len(wanted))
 
 
 def unindexed(column: Any) -> Any:

@@ -148,13 +148,16 @@ class _Look:
             .where(vectors.c.owner == self.owner, vectors.c.space == self.space, vectors.c.digest.in_(digests))
             .order_by(vectors.c.asset_id.desc())
         )
-        if self.kind is not None or self.tags:
-            query = query.where(vectors.c.asset_id.in_(self._matching()))
-        return query
+        if self.kind is None and not self.tags:
+            return query
+        query = query.join(assets_table, assets_table.c.id == vectors.c.asset_id)
+        return query.where(*assets.filters(self.owner, self.kind, self.tags, by="row"))
 
     def _matching(self) -> Any:
         """Give the query for the ids of what fits the filter."""
-        return select(assets_table.c.id).where(*assets.filters(self.owner, self.kind, self.tags, few=bool(self.tags)))
+        return select(assets_table.c.id).where(
+            *assets.filters(self.owner, self.kind, self.tags, by="tags" if self.tags else "owner")
+        )
 
     def _is_selective(self) -> bool:
         """Say whether the filter leaves so few assets that comparing with all of them is fast."""
