@@ -18,7 +18,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from benchmarks.lab import OWNER, Lab, Verdict, postgresql, wait_for
+from benchmarks.lab import Lab, Verdict, postgresql, wait_for
+from benchmarks.lab_tools import OWNER
 from store.tables import events
 from store.tables import runs as run_rows
 from store.tables import steps as step_rows

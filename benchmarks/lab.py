@@ -1,14 +1,12 @@
 """A small laboratory: a studio of real processes and no nets, in which things can be killed.
 
 It starts a private broker and workers, restarts what dies, and says at the end whether anything was lost, done twice,
-or left behind. `python -m benchmarks.lab worker …` is one of its workers.
+or left behind. `benchmarks.lab_parts` is what runs in its processes.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import logging
 import os
 import shutil
 import signal
@@ -30,6 +28,7 @@ import redis
 from sqlalchemy import func, select
 
 from benchmarks import lab_tools
+from benchmarks.lab_tools import ECHO, OWNER, answers_at
 from orchestrator import broker
 from orchestrator.children import spawn
 from store import runs, steps, transition
@@ -49,9 +48,7 @@ T = TypeVar("T")
 RESTART_S = 0.1  # between a death and the next process
 TICK_S = 0.02
 READY = "lab: ready"
-ECHO = "lab.echo"
 POLL_S = 0.0005
-OWNER = "local"  # as the API calls its only user
 
 
 @dataclass(frozen=True)
@@ -136,7 +133,7 @@ class Lab:
         self._keeper.start()
         if self.broker_url is None:
             self.broker_url = self._start_broker()
-        self.messenger = Messenger(self.broker_url, _results(self.broker_url))
+        self.messenger = Messenger(self.broker_url, answers_at(self.broker_url))
         self.specs = {name: _with_queue(spec, self.queue) for name, spec in lab_tools.specs().items()}
         return self
 
@@ -184,7 +181,7 @@ class Lab:
 
     def start_worker(self, name: str, *queues: str, threads: int = 1, called: str | None = None) -> None:
         """Start a worker process; `called` is its name in the studio."""
-        command = [sys.executable, "-m", "benchmarks.lab", "worker", called or name]
+        command = [sys.executable, "-m", "benchmarks.lab_parts", "worker", called or name]
         command += ["--queues", *(queues or (self.queue,)), "--threads", str(threads), "--lease-s", str(self.lease_s)]
         command += ["--database", str(self.database_url), "--broker", str(self.broker_url)]
         command += ["--blobs", str(self.folder / "blobs"), "--max-attempts", str(self.max_attempts)]
@@ -197,7 +194,7 @@ class Lab:
     def start_api(self, name: str, *, dies: bool = False) -> str:
         """Start the real API and give its URL; one that `dies` is killed before its first message."""
         port = free_port()
-        part = ["benchmarks.lab", "api-and-die", name] if dies else ["orchestrator.api"]
+        part = ["benchmarks.lab_parts", "api-and-die", name] if dies else ["orchestrator.api"]
         settings = {"HOME": self.folder, "DATABASE_URL": self.database_url, "BROKER_URL": self.broker_url, "PORT": port}
         self._add(
             name, [sys.executable, "-m", *part], {f"ATELIER_{key}": str(value) for key, value in settings.items()}
@@ -391,11 +388,6 @@ def _with_queue(spec: Any, queue: str) -> Any:
     return replace(spec, queue=queue)
 
 
-def _results(broker_url: str) -> str | None:
-    """Give where answers come back; nobody asks for any where the broker is not Redis."""
-    return broker_url if broker_url.startswith("redis") else None
-
-
 def free_port() -> int:
     """Give a port of this machine that nobody listens on."""
     with socket.socket() as probe:
@@ -448,100 +440,3 @@ def echo(lab: Lab, times: int = 1) -> None:
         while app.backend.get_task_meta(task_id)["status"] != "SUCCESS":
             time.sleep(POLL_S)
         app.backend.forget(task_id)
-
-
-# What runs in the processes
-
-
-def serve(given: argparse.Namespace) -> None:
-    """Be a worker until a signal comes."""
-    from models.embedding import HashEncoder
-    from store.index import ExactIndex
-    from workers import app
-    from workers.bench import Bench
-
-    bench = Bench(
-        name=given.name,
-        queues=tuple(given.queues),
-        database=Database(given.database),
-        blobs=Blobs(given.blobs),
-        index=ExactIndex(),
-        messenger=_impatient(Messenger(given.broker, _results(given.broker))),
-        specs=lab_tools.specs(),
-        load_encoder=lambda: HashEncoder(8),
-        load_chat=lambda: None,
-        load_model=_no_model,
-        inner=lab_tools.INNER,
-        lease_s=given.lease_s,
-        max_attempts=given.max_attempts,
-    )
-    bench.messenger.app.task(_echo, name=ECHO, ignore_result=False)
-    assert "torch" not in sys.modules, "a worker of the laboratory starts fast"
-    logging.getLogger("lab").info("ready")
-    app.serve(bench, threads=given.threads)
-
-
-def _echo(text: str) -> str:
-    return text
-
-
-def _impatient(messenger: Messenger) -> Messenger:
-    """Let Redis deliver a message again after a second, so that every step of a test is longer than that."""
-    if str(messenger.app.conf.broker_url).startswith("redis"):
-        options = {**messenger.app.conf.broker_transport_options, "visibility_timeout": 1}
-        messenger.app.conf.broker_transport_options = {**options, "unacked_restore_interval": 1}
-    return messenger
-
-
-def _no_model(family: str) -> Any:
-    raise KeyError(family)
-
-
-def accept_and_die(given: argparse.Namespace) -> None:
-    """Be an API that is killed between its commit and its first message."""
-    database = Database(given.database)
-    plan = {"steps": [{"id": "s1", "tool": "write", "args": {"key": given.name}}], "reply": ""}
-    new = NewRun(owner=OWNER, plan=plan, steps=new_steps(plan, lab_tools.specs()))
-    accepted, _ = transition.run(database, lambda t: runs.accept(t, new), durable=True)
-    sys.stdout.write(accepted.run_id + "\n")
-    sys.stdout.flush()
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def api_and_die() -> None:
-    """Be the real API until it would send its first message."""
-    from orchestrator.api import __main__ as api
-
-    def send(*_: Any) -> int:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return 0
-
-    Messenger.send = send  # type: ignore[method-assign, assignment]
-    sys.argv = ["api"]
-    api.main()
-
-
-def main() -> None:
-    """Run one process of the laboratory."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab")
-    parser.add_argument("part", choices=("worker", "accept-and-die", "api-and-die"))
-    parser.add_argument("name")
-    parser.add_argument("--database")
-    parser.add_argument("--broker")
-    parser.add_argument("--blobs")
-    parser.add_argument("--queues", nargs="+")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--lease-s", type=float, default=15)
-    parser.add_argument("--max-attempts", type=int, default=3)
-    given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    parts: dict[str, Callable[[], None]] = {
-        "worker": lambda: serve(given),
-        "accept-and-die": lambda: accept_and_die(given),
-        "api-and-die": api_and_die,
-    }
-    parts[given.part]()
-
-
-if __name__ == "__main__":
-    main()

@@ -23,6 +23,8 @@ from workers.planned import new_steps
 
 JOURNAL = "LAB_JOURNAL"  # environment: the journal's path
 QUEUE = "LAB_QUEUE"  # environment: the queue of all tools here
+ECHO = "lab.echo"  # a bare Celery task
+OWNER = "local"  # as the API calls its only user
 TICK_S = 0.02
 BATCH = 8
 
@@ -40,6 +42,11 @@ class WorkArgs(ToolArgs):
     times: int = Field(0, ge=0, le=10)  # how often it is to come again later
     poison: bool = False  # kills its process
     after: tuple[str, ...] = ()  # "$s1": waits for it
+
+
+def answers_at(broker_url: str) -> str | None:
+    """Give where answers come back; nobody asks for any where the broker is not Redis."""
+    return broker_url if broker_url.startswith("redis") else None
 
 
 def journal(key: str) -> None:

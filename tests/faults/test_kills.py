@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from benchmarks.lab import OWNER, Lab, wait_for
+from benchmarks.lab import Lab, wait_for
+from benchmarks.lab_tools import OWNER
 from store import batches, events, runs
 
 pytestmark = pytest.mark.faults
@@ -59,7 +60,8 @@ def test_the_planner_killed_while_planning(lab: Lab) -> None:
 
 
 def test_the_api_killed_between_commit_and_publish(lab: Lab) -> None:
-    command = [sys.executable, "-m", "benchmarks.lab", "accept-and-die", "unsent", "--database", str(lab.database_url)]
+    command = [sys.executable, "-m", "benchmarks.lab_parts", "accept-and-die", "unsent"]
+    command += ["--database", str(lab.database_url)]
     died = subprocess.run(command, capture_output=True, text=True, check=False)
     assert died.returncode == -9
     run_id = died.stdout.strip()

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.lab import OWNER, Lab, Verdict, postgresql
+from benchmarks.lab import Lab, Verdict, postgresql
+from benchmarks.lab_tools import OWNER
 from store import runs
 
 pytestmark = pytest.mark.faults

@@ -1,0 +1,114 @@
+"""What runs in the processes of the laboratory: `python -m benchmarks.lab_parts worker …`."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks import lab_tools
+from benchmarks.lab_tools import ECHO, OWNER, answers_at
+from store import runs, transition
+from store.blobs import Blobs
+from store.database import Database
+from store.runs import NewRun
+from workers.messages import Messenger
+from workers.planned import new_steps
+
+
+def serve(given: argparse.Namespace) -> None:
+    """Be a worker until a signal comes."""
+    from models.embedding import HashEncoder
+    from store.index import ExactIndex
+    from workers import app
+    from workers.bench import Bench
+
+    bench = Bench(
+        name=given.name,
+        queues=tuple(given.queues),
+        database=Database(given.database),
+        blobs=Blobs(given.blobs),
+        index=ExactIndex(),
+        messenger=_impatient(Messenger(given.broker, answers_at(given.broker))),
+        specs=lab_tools.specs(),
+        load_encoder=lambda: HashEncoder(8),
+        load_chat=lambda: None,
+        load_model=_no_model,
+        inner=lab_tools.INNER,
+        lease_s=given.lease_s,
+        max_attempts=given.max_attempts,
+    )
+    bench.messenger.app.task(_echo, name=ECHO, ignore_result=False)
+    assert "torch" not in sys.modules, "a worker of the laboratory starts fast"
+    logging.getLogger("lab").info("ready")
+    app.serve(bench, threads=given.threads)
+
+
+def _echo(text: str) -> str:
+    return text
+
+
+def _impatient(messenger: Messenger) -> Messenger:
+    """Let Redis deliver a message again after a second, so that every step of a test is longer than that."""
+    if str(messenger.app.conf.broker_url).startswith("redis"):
+        options = {**messenger.app.conf.broker_transport_options, "visibility_timeout": 1}
+        messenger.app.conf.broker_transport_options = {**options, "unacked_restore_interval": 1}
+    return messenger
+
+
+def _no_model(family: str) -> Any:
+    raise KeyError(family)
+
+
+def accept_and_die(given: argparse.Namespace) -> None:
+    """Be an API that is killed between its commit and its first message."""
+    database = Database(given.database)
+    plan = {"steps": [{"id": "s1", "tool": "write", "args": {"key": given.name}}], "reply": ""}
+    new = NewRun(owner=OWNER, plan=plan, steps=new_steps(plan, lab_tools.specs()))
+    accepted, _ = transition.run(database, lambda t: runs.accept(t, new), durable=True)
+    sys.stdout.write(accepted.run_id + "\n")
+    sys.stdout.flush()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def api_and_die() -> None:
+    """Be the real API until it would send its first message."""
+    from orchestrator.api import __main__ as api
+
+    def send(*_: Any) -> int:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    Messenger.send = send  # type: ignore[method-assign, assignment]
+    sys.argv = ["api"]
+    api.main()
+
+
+def main() -> None:
+    """Run one process of the laboratory."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab_parts")
+    parser.add_argument("part", choices=("worker", "accept-and-die", "api-and-die"))
+    parser.add_argument("name")
+    parser.add_argument("--database")
+    parser.add_argument("--broker")
+    parser.add_argument("--blobs")
+    parser.add_argument("--queues", nargs="+")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--lease-s", type=float, default=15)
+    parser.add_argument("--max-attempts", type=int, default=3)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    parts: dict[str, Callable[[], None]] = {
+        "worker": lambda: serve(given),
+        "accept-and-die": lambda: accept_and_die(given),
+        "api-and-die": api_and_die,
+    }
+    parts[given.part]()
+
+
+if __name__ == "__main__":
+    main()
