@@ -28,9 +28,8 @@ class StepWorkshop:
         self._bench = bench
         self._claim = claim
         self._quiet = quiet
-        self._told_at = 0.0
+        self._started = self._told_at = time.monotonic()  # a step that is done in a moment needs no progress
         self._previewed_at = 0.0
-        self._started = time.monotonic()
 
     def progress(self, fraction: float, preview: bytes | None = None) -> None:
         """See `tools.base.Workshop.progress`."""
@@ -38,7 +37,7 @@ class StepWorkshop:
         if reason is not None:
             raise Cancelled(f"step {self._claim.name!r} stops: {reason}")
         now = time.monotonic()
-        if self._quiet or (now - self._told_at < PROGRESS_EVERY_S and fraction < 1):
+        if self._quiet or now - self._told_at < PROGRESS_EVERY_S:
             return
         self._told_at = now
         percent = round(100 * min(1.0, max(0.0, fraction)))
