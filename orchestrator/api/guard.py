@@ -26,20 +26,21 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403, or let the request through."""
-        if scope["type"] == "http" and (fault := self._fault(Headers(scope=scope))) is not None:
+        if scope["type"] == "http" and (fault := self._fault(scope["method"], Headers(scope=scope))) is not None:
             error = Forbidden(fault)
             await JSONResponse(error.envelope(), error.status)(scope, receive, send)
             return
         await self.app(scope, receive, send)
 
-    def _fault(self, headers: Headers) -> str | None:
+    def _fault(self, method: str, headers: Headers) -> str | None:
         host = headers.get("host", "")
         if _name(host) not in self.hosts:
             return f"this studio does not answer to the host {host!r}; use 127.0.0.1 or localhost"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
             return f"requests from the origin {origin!r} are not allowed"
-        if origin is None and headers.get("sec-fetch-site") == "cross-site":
+        is_link = method in {"GET", "HEAD"} and headers.get("sec-fetch-mode") == "navigate"
+        if origin is None and headers.get("sec-fetch-site") == "cross-site" and not is_link:
             return "requests from another site are not allowed"
         return None
 

@@ -84,6 +84,13 @@ class Bars:
     def _step_retrying(self, event: dict[str, Any]) -> None:
         self._set(event["step"], completed=0, state=f"tries again ({event['attempt']} of {event['of']} failed)")
 
+    def _run_failed(self, _: dict[str, Any]) -> None:
+        for step in self._tasks:
+            if self._state(step) == "waits":
+                self._set(step, state="left out")
+
+    _run_cancelled = _run_failed
+
     def _state(self, step: str) -> str:
         task = self._tasks.get(step)
         return "" if task is None else str(self._progress.tasks[task].fields["state"])

@@ -25,6 +25,13 @@ def test_a_form_of_another_site_is_refused(api: httpx.Client) -> None:
     assert api.post("/v1/batches", content=b"{}", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
 
 
+def test_a_picture_in_a_page_of_another_site_is_refused_and_a_link_is_followed(api: httpx.Client) -> None:
+    site = {"Sec-Fetch-Site": "cross-site"}
+    assert api.get("/v1/tools", headers=site | {"Sec-Fetch-Mode": "no-cors"}).status_code == 403
+    assert api.get("/v1/tools", headers=site | {"Sec-Fetch-Mode": "navigate"}).status_code == 200
+    assert api.post("/v1/threads", headers=site | {"Sec-Fetch-Mode": "navigate"}).status_code == 403
+
+
 def test_our_own_page_is_served(api: httpx.Client, url: str) -> None:
     assert api.get("/v1/runs", headers={"Origin": url}).status_code == 200
 
