@@ -54,7 +54,7 @@ def encode(net: VaeNet, rgb: np.ndarray) -> tuple[Tensor, Tensor]:
     means, spreads = [], []
     with torch.inference_mode():
         for start in range(0, len(rgb), ENCODE_BATCH):
-            mean, log_variance = net.encoder(to_tensor(np.asarray(rgb[start : start + ENCODE_BATCH])))
+            mean, log_variance = net.encoder(to_tensor(np.array(rgb[start : start + ENCODE_BATCH])))
             means.append(mean.contiguous())
             spreads.append((log_variance / 2).exp().mean((0, 2, 3)))
     return torch.cat(means), torch.stack(spreads).mean(0)
@@ -81,14 +81,14 @@ def load_pairs(folder: Path, net: VaeNet) -> Pairs:
     )
 
 
-def text_net(vectors: Tensor, thing: Tensor, things: int, steps: int = 3000) -> nn.Sequential:
+def text_net(vectors: Tensor, thing: Tensor, things: int, steps: int = 1200) -> nn.Sequential:
     """Train the small net that tells which thing a caption means.
 
     Args:
         vectors: (T, D).
         thing: (T,) in [0, things).
         things: how many things there are.
-        steps: of 512 captions each.
+        steps: of 256 captions each.
     """
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(vectors.shape[1], 512), nn.ReLU(), nn.Dropout(0.2), nn.Linear(512, things))
@@ -96,9 +96,9 @@ def text_net(vectors: Tensor, thing: Tensor, things: int, steps: int = 3000) -> 
     for step in range(steps):
         for group in optimiser.param_groups:
             group["lr"] = 2e-3 * (1 - step / steps)
-        rows = torch.randint(len(vectors), (512,))
+        rows = torch.randint(len(vectors), (256,))
         loss = functional.cross_entropy(
-            net(8 * functional.normalize(vectors[rows] + 0.01 * torch.randn(512, vectors.shape[1]))), thing[rows]
+            net(8 * functional.normalize(vectors[rows] + 0.01 * torch.randn(256, vectors.shape[1]))), thing[rows]
         )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Look at what the shipped weights draw, and measure it.
 
-`python -m models.cgan.look --minilm MODEL_DIR --out DIR [--data DIR --archives DIR]` writes `words.png` (a row a prompt),
-`styles.png`, `morph.png` and `vary.png`; with a data set it also prints the measures that the card quotes.
+`python -m models.cgan.look --minilm MODEL_DIR --out DIR [--data DIR --archives DIR]` writes `words.png`, `styles.png`,
+`morph.png` and `vary.png`; with a data set it also prints the measures that the card quotes.
 """
 
 from __future__ import annotations
@@ -22,56 +22,13 @@ from models.emoji.captions import embed, short_names
 from models.emoji.sources import CAPTIONS, STYLES, archive, read_json
 from models.vae.sample import Vae
 
-PROMPTS = [
-    "happy cat",
-    "smiling cat",
-    "sad cat",
-    "sleepy cat",
-    "angry cat",
-    "dog",
-    "happy dog",
-    "sun",
-    "car",
-    "red car",
-    "blue car",
-    "pizza",
-    "rocket",
-    "tree",
-    "house",
-    "flower",
-    "angry face",
-    "sleepy face",
-    "happy face",
-    "sad face",
-    "birthday cake",
-    "robot",
-    "fish",
-    "moon",
-    "snowman",
-    "guitar",
-    "red heart",
-    "green heart",
-    "purple dragon",
-    "cat with a hat",
-    "pink elephant",
-    "black horse",
-    "sleepy bear",
-    "unicorn",
-    "fox",
-    "owl",
-    "sunflower",
-    "strawberry",
-    "hamburger",
-    "train",
-    "bicycle",
-    "castle",
-    "rainbow",
-    "umbrella",
-    "kitten",
-    "puppy",
-    "vehicle",
-    "dessert",
-]
+PROMPTS = (
+    "happy cat, smiling cat, sad cat, sleepy cat, angry cat, dog, happy dog, sun, car, red car, blue car, "
+    "pizza, rocket, tree, house, flower, angry face, sleepy face, happy face, sad face, birthday cake, robot, "
+    "fish, moon, snowman, guitar, red heart, green heart, purple dragon, cat with a hat, pink elephant, "
+    "black horse, sleepy bear, unicorn, fox, owl, sunflower, strawberry, hamburger, train, bicycle, castle, "
+    "rainbow, umbrella, kitten, puppy, vehicle, dessert"
+)
 PHRASE = str.maketrans({"_": " ", "-": " "})
 
 
@@ -83,7 +40,7 @@ def grid(pictures: np.ndarray, columns: int) -> Image.Image:
 
 def draw_sheets(vae: Vae, cgan: CGan, speak: Callable[[list[str]], np.ndarray], out: Path) -> None:
     """Write the four sheets."""
-    prompts = list(PROMPTS)
+    prompts = PROMPTS.split(", ")
     texts, seeds = np.repeat(speak(prompts), 4, 0), [1, 2, 3, 4] * len(prompts)
     latents = cgan.sample(texts, [None] * len(texts), seeds)
     grid(vae.decode(latents, 128), 16).save(out / "words.png")
@@ -120,7 +77,7 @@ def phrase_recall(cgan: CGan, speak: Callable[[list[str]], np.ndarray], archives
 def colour_accuracy(vae: Vae, cgan: CGan, speak: Callable[[list[str]], np.ndarray], emoji: data.Emoji) -> float:
     """Tell how often "{colour} {thing}", the thing held out, has that main colour among the eight with a hue."""
     hued = [colour for colour in edits.COLOURS if colour.hue is not None and colour.word != "brown"]
-    things = [t for t, held in zip(emoji.things, emoji.held_out, strict=True) if held and t.group not in {"people"}]
+    things = [t for t, held in zip(emoji.things, emoji.held_out, strict=True) if held and t.group != "people"]
     words = [(f"{colour.word} {short_names(thing)[0]}", colour) for thing in things for colour in hued]
     latents = cgan.sample(speak([text for text, _ in words]), [None] * len(words), list(range(len(words))))
     right = [main_hue(picture) == c.word for picture, (_, c) in zip(vae.decode(latents, 64), words, strict=True)]

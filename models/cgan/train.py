@@ -131,13 +131,15 @@ class Training:
         return Batch(*(part.to(self.plan.device) for part in parts))
 
     def _advance(self, batch: Batch, critical: bool) -> dict[str, float]:
-        made = self.net(batch.start, batch.text, batch.style, batch.noise)
+        with self._autocast():
+            made = self.net(batch.start, batch.text, batch.style, batch.noise).float()
         error = ((made - batch.target).abs() * self.weight).mean()
         parts = {"error": error.item()}
         loss = error
         if critical:
             parts["critic"] = self._advance_critic(batch, made.detach())
-            loss = error - self.plan.critic_weight * self.critic(made, batch.text, batch.style).mean()
+            with self._autocast():
+                loss = error - self.plan.critic_weight * self.critic(made, batch.text, batch.style).mean()
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -148,10 +150,15 @@ class Training:
             torch._foreach_lerp_(list(self.mean_net.parameters()), list(self.net.parameters()), 1 - decay)
         return parts
 
+    def _autocast(self) -> torch.autocast:
+        amp = self.plan.device == "cuda" or torch.cpu._is_avx512_bf16_supported()
+        return torch.autocast(self.plan.device, torch.bfloat16, enabled=amp)
+
     def _advance_critic(self, batch: Batch, made: Tensor) -> float:
-        real = self.critic(batch.target, batch.text, batch.style)
-        fake = self.critic(made, batch.text, batch.style)
-        wrong = self.critic(batch.target, batch.text.roll(1, 0), batch.style.roll(1, 0))
+        with self._autocast():
+            real = self.critic(batch.target, batch.text, batch.style)
+            fake = self.critic(made, batch.text, batch.style)
+            wrong = self.critic(batch.target, batch.text.roll(1, 0), batch.style.roll(1, 0))
         loss = functional.relu(1 - real).mean() + 0.5 * (
             functional.relu(1 + fake).mean() + functional.relu(1 + wrong).mean()
         )
