@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field, PrivateAttr
 from models.language.errors import LanguageModelError
 
 QUIET = -1
-PASSED = ("grammar", "seed", "temperature", "max_tokens", "repeat_penalty", "top_p", "min_p")
+PASSED = ("grammar", "seed", "temperature", "max_tokens", "repeat_penalty", "top_p", "min_p", "cache_prompt")
 
 
 class LocalChatModel(BaseChatModel):

@@ -92,7 +92,8 @@ def _writer(model: BaseChatModel, max_words: int, seed: int) -> tuple[BaseChatMo
         return model, {}
     tokens = int(max_words * TOKENS_PER_WORD) + 8
     drawn = {"seed": seed, "temperature": TEMPERATURE, "repeat_penalty": REPEAT_PENALTY, "min_p": MIN_P}
-    return plain(), {**drawn, "max_tokens": tokens}
+    # a cached prefix changes the last bits of the logits, and with them what a seed draws
+    return plain(), {**drawn, "max_tokens": tokens, "cache_prompt": False}
 
 
 def _subjects(about: Sequence[str]) -> str:
