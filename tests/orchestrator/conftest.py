@@ -18,7 +18,7 @@ from orchestrator import home
 from orchestrator.studio import missing
 
 ATELIER = Path(sys.executable).with_name("atelier")
-READY_S = 90
+READY_S = 150
 SCRIPT = [
     {"match": "pizza", "reply": {"steps": [], "reply": "I cannot bake."}},
     {"match": "poem", "reply": {"steps": [{"id": "s1", "tool": "write_text", "args": {"prompt": "four lines"}}]}},
@@ -62,7 +62,7 @@ class House:
     def atelier(self, *words: str, check: bool = True, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command of the command line."""
         done = subprocess.run(
-            [ATELIER, *words], env=self.environment, capture_output=True, text=True, check=False, timeout=120, **options
+            [ATELIER, *words], env=self.environment, capture_output=True, text=True, check=False, timeout=170, **options
         )
         assert not check or done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{self.told()}"
         return done
