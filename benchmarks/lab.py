@@ -179,9 +179,18 @@ class Lab:
         wait_for(path.exists, "the broker", 10)
         return broker.url(path)
 
-    def start_worker(self, name: str, *queues: str, threads: int = 1, called: str | None = None) -> None:
-        """Start a worker process; `called` is its name in the studio."""
-        command = [sys.executable, "-m", "benchmarks.lab_parts", "worker", called or name]
+    def start_worker(
+        self, name: str, *queues: str, threads: int = 1, called: str | None = None, real: bool = False
+    ) -> None:
+        """Start a worker process; `called` is its name in the studio, a `real` one has the studio's tools and nets."""
+        command = [
+            sys.executable,
+            "-m",
+            "benchmarks.lab_parts",
+            "worker",
+            called or name,
+            *(["--real"] if real else []),
+        ]
         command += ["--queues", *(queues or (self.queue,)), "--threads", str(threads), "--lease-s", str(self.lease_s)]
         command += ["--database", str(self.database_url), "--broker", str(self.broker_url)]
         command += ["--blobs", str(self.folder / "blobs"), "--max-attempts", str(self.max_attempts)]

@@ -3,49 +3,87 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from benchmarks import lab_tools
 from benchmarks.lab_tools import ECHO, OWNER, answers_at
+from models import registry
+from models.embedding import HashEncoder
+from orchestrator import parts
+from orchestrator.settings import read_settings
 from store import runs, transition
 from store.blobs import Blobs
 from store.database import Database
+from store.index import ExactIndex
 from store.runs import NewRun
+from store.steps import Claim
+from tools import catalog
+from tools.base import Job, ToolSpec
+from workers import app
+from workers.bench import Bench
 from workers.messages import Messenger
 from workers.planned import new_steps
+from workers.workshop import StepWorkshop
 
 
-def serve(given: argparse.Namespace) -> None:
-    """Be a worker until a signal comes."""
-    from models.embedding import HashEncoder
-    from store.index import ExactIndex
-    from workers import app
-    from workers.bench import Bench
-
-    bench = Bench(
+def open_bench(given: argparse.Namespace) -> Bench:
+    """Open what a worker works with: the laboratory's tools and no nets, or the studio's own."""
+    if given.real:
+        settings = read_settings()
+        specs: Mapping[str, ToolSpec] = catalog.specs()
+        load_model: Callable[[str], Any] = registry.load
+        encoder: Callable[[], Any] = lambda: parts.text_encoder(settings)  # noqa: E731
+    else:
+        specs, load_model = lab_tools.specs(), _no_model
+        encoder = lambda: HashEncoder(8)  # noqa: E731
+    return Bench(
         name=given.name,
-        queues=tuple(given.queues),
+        queues=tuple(given.queues or ()),
         database=Database(given.database),
         blobs=Blobs(given.blobs),
         index=ExactIndex(),
         messenger=_impatient(Messenger(given.broker, answers_at(given.broker))),
-        specs=lab_tools.specs(),
-        load_encoder=lambda: HashEncoder(8),
+        specs=specs,
+        load_encoder=encoder,
         load_chat=lambda: None,
-        load_model=_no_model,
+        load_model=load_model,
         inner=lab_tools.INNER,
         lease_s=given.lease_s,
         max_attempts=given.max_attempts,
     )
+
+
+def serve(given: argparse.Namespace) -> None:
+    """Be a worker until a signal comes."""
+    bench = open_bench(given)
     bench.messenger.app.task(_echo, name=ECHO, ignore_result=False)
-    assert "torch" not in sys.modules, "a worker of the laboratory starts fast"
+    assert given.real or "torch" not in sys.modules, "a worker of the laboratory starts fast"
     logging.getLogger("lab").info("ready")
     app.serve(bench, threads=given.threads)
+
+
+def draw_bare(given: argparse.Namespace) -> None:
+    """Draw pictures in full batches with nothing around: a line of arguments on stdin, the seconds on stdout."""
+    bench = open_bench(given)
+    spec = bench.specs["generate_image"]
+    claim = Claim("step_bare", "run_bare", OWNER, "s1", spec.name, {}, 1, 1, 1, 0)
+    workshop = StepWorkshop(bench, claim, quiet=True)
+    run = catalog.load(spec.runner)
+    for line in sys.stdin:
+        jobs = [Job(spec.args.model_validate(args), workshop) for args in json.loads(line)]
+        began = time.perf_counter()
+        for start in range(0, len(jobs), spec.batch):
+            for outcome in run(jobs[start : start + spec.batch]):
+                assert isinstance(outcome, list), outcome
+        sys.stdout.write(f"{time.perf_counter() - began}\n")
+        sys.stdout.flush()
 
 
 def _echo(text: str) -> str:
@@ -91,23 +129,25 @@ def api_and_die() -> None:
 def main() -> None:
     """Run one process of the laboratory."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lab_parts")
-    parser.add_argument("part", choices=("worker", "accept-and-die", "api-and-die"))
+    parser.add_argument("part", choices=("worker", "bare", "accept-and-die", "api-and-die"))
     parser.add_argument("name")
     parser.add_argument("--database")
     parser.add_argument("--broker")
     parser.add_argument("--blobs")
     parser.add_argument("--queues", nargs="+")
+    parser.add_argument("--real", action="store_true", help="the studio's own tools and nets")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--lease-s", type=float, default=15)
     parser.add_argument("--max-attempts", type=int, default=3)
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    parts: dict[str, Callable[[], None]] = {
+    todo: dict[str, Callable[[], None]] = {
         "worker": lambda: serve(given),
+        "bare": lambda: draw_bare(given),
         "accept-and-die": lambda: accept_and_die(given),
         "api-and-die": api_and_die,
     }
-    parts[given.part]()
+    todo[given.part]()
 
 
 if __name__ == "__main__":
