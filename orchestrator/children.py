@@ -63,11 +63,18 @@ class Child:
         now = time.monotonic()
         if self.process is None:
             if now >= self._due_at:
-                self._start(now)
+                self._try_to_start(now)
         elif (code := self.process.poll()) is not None:
             self._ended(code, now)
         elif now - self._started_at >= STEADY_S:
             self._delay_s, self._quick = FIRST_DELAY_S, 0
+
+    def _try_to_start(self, now: float) -> None:
+        try:
+            self._start(now)
+        except OSError as error:  # no memory or no disk just now; the others go on
+            logger.warning("%s could not be started: %s", self.program.name, error)
+            self._put_off(now)
 
     def _start(self, now: float) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -94,10 +101,13 @@ class Child:
             self._delay_s,
             self.log,
         )
-        self._due_at = now + self._delay_s
-        self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
+        self._put_off(now)
         if self._quick >= QUICK_DEATHS:
             self._suspect_folder()
+
+    def _put_off(self, now: float) -> None:
+        self._due_at = now + self._delay_s
+        self._delay_s = min(2 * self._delay_s, LONGEST_DELAY_S)
 
     def _suspect_folder(self) -> None:
         folder = self.program.folder

@@ -85,6 +85,19 @@ def test_a_child_that_dies_comes_back_after_a_pause_that_doubles(
     assert child.process is None
 
 
+def test_a_program_that_cannot_be_started_is_tried_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    program = tmp_path / "later"
+    child = Child(Program("later", (str(program),), dict(os.environ)), tmp_path / "later.log", _delay_s=0.01)
+    child.tend()
+    assert child.process is None
+    assert "could not be started" in caplog.text
+    program.write_text("#!/bin/sh\nsleep 60\n")
+    program.chmod(0o700)
+    wait_until(lambda: (child.tend(), child.process)[1])
+    child.ask_to_end()
+    child.end(time.monotonic() + 5)
+
+
 def test_a_folder_that_kills_its_program_is_set_aside_once(tmp_path: Path) -> None:
     folder = tmp_path / "index"
     folder.mkdir()
