@@ -84,6 +84,13 @@ def test_a_loop_closes_without_a_seam(numbers: tuple[int, ...]) -> None:
     assert np.median(moved) > 0.05  # also one picture is a video
 
 
+def test_a_photo_that_fills_its_frame_shows_no_edge() -> None:
+    photo = given(1, pictures.encode(np.random.default_rng(0).integers(0, 120, (256, 256, 3), np.uint8)))
+    shown = frames(made(workshop(photo), images=refs(1), seconds=1))
+    assert shown[:, [0, -1]].max() < 180
+    assert shown[:, :, [0, -1]].max() < 180
+
+
 def test_a_slideshow_shows_each_picture_for_the_same_time() -> None:
     inputs = [given(number, pictures.encode(np.full((64, 64, 3), 60 * number, np.uint8))) for number in (1, 2, 3)]
     shown = frames(made(workshop(*inputs), images=refs(1, 2, 3), motion="slideshow", seconds=3, fps=20)).mean((1, 2, 3))

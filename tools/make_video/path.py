@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-WOBBLE = 0.35  # how far a single picture moves, in standard deviations of its latents
-
 
 def between(keys: np.ndarray, frames: int, *, closed: bool) -> np.ndarray:
     """Lead from each key to the next, slowly at the keys and faster between them.
@@ -24,15 +22,6 @@ def between(keys: np.ndarray, frames: int, *, closed: bool) -> np.ndarray:
     segment = np.minimum(at.astype(int), len(knots) - 2)
     shares = ease(at - segment)
     return np.stack([blend(knots[i], knots[i + 1], share) for i, share in zip(segment, shares, strict=True)])
-
-
-def around(key: np.ndarray, frames: int, seed: int) -> np.ndarray:
-    """Move one key gently around a circle and back to where it was, (frames, …) float32."""
-    draw = np.random.default_rng(seed)
-    aside, along = draw.standard_normal((2, *key.shape)).astype(np.float32)
-    angles = np.arange(frames) / frames * 2 * np.pi
-    moved = [key + WOBBLE * key.std() * (np.sin(a) * aside + (1 - np.cos(a)) * along) / 2 for a in angles]
-    return np.stack(moved).astype(np.float32)
 
 
 def ease(shares: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ from tools.base import Input, InvalidInput, Job, Made, Results, ToolError, Works
 from tools.inputs import latents_of, pixels_of
 from tools.make_video import path
 from tools.make_video.spec import SPEC, MakeVideo
+from tools.make_video.sway import sway
 from tools.recipes import args_of, by_content, recipe
 from tools.words import tags, unique
 
@@ -85,11 +86,13 @@ def _frames(workshop: Workshop, args: MakeVideo, images: Sequence[Input], count:
 
 def _morph(workshop: Workshop, images: Sequence[Input], count: int, *, closed: bool) -> Iterator[np.ndarray]:
     vae = workshop.model("vae")
-    keys = np.stack([latents_of(one, vae) for one in images])
-    if len(keys) == 1:
-        points = path.around(keys[0], count, int(images[0].sha256[:8], 16))
-    else:
-        points = path.between(keys, count, closed=closed)
+    if len(images) == 1:
+        (image,) = images
+        pixels = pixels_of(image) if image.latents is None else vae.decode(image.latents[None], SIZE)[0]
+        for start in range(0, count, CHUNK):
+            yield sway(pictures.fit(pixels, SIZE), count, start, min(count, start + CHUNK))
+        return
+    points = path.between(np.stack([latents_of(one, vae) for one in images]), count, closed=closed)
     for start in range(0, count, CHUNK):
         yield vae.decode(points[start : start + CHUNK], SIZE)
 
