@@ -35,7 +35,7 @@ def recipe(spec: ToolSpec, args: Mapping[str, Any]) -> str:
 
 
 def weights_of(*families: str) -> str | None:
-    """Give the hash of the weights of some families together, None of none."""
+    """Give one hash for the weights of some families; None for none."""
     from models import registry
 
     return registry.weights_hash(*families) if families else None
