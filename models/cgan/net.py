@@ -101,7 +101,7 @@ class Critic(nn.Module):
 
     def forward(self, latent: Tensor, text: Tensor, style: Tensor) -> Tensor:
         """Return (B,) scores."""
-        h = self.net(latent)
-        fit = (self.fit(torch.cat([text * 8, style], 1)) * h.mean((2, 3))).mean(1)
+        h: Tensor = self.net(latent)
+        fit: Tensor = self.fit(torch.cat([text * 8, style], 1))
         real: Tensor = self.real(h).mean((1, 2, 3))
-        return real + fit
+        return real + (fit * h.mean((2, 3))).mean(1)

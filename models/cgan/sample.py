@@ -13,7 +13,8 @@ from models.emoji.memory import Memory
 from models.emoji.sources import STYLES
 from models.weights import files
 
-CHANGE_STRENGTH = 0.8  # standard deviations of the small changes that a seed makes
+CHANGE = np.array([0.7, 0.4, 0.4, 0.7], np.float32)  # how far a seed changes size (down alone), place and hue
+FULL_SIZE = np.float32(1.4)  # of the first number of the noise
 START_NOISE = 0.7  # of the posterior's own spread
 
 
@@ -79,10 +80,12 @@ class CGan:
         row = self.memory.nearest_row(latent)
         text = self.memory.vectors[self.memory.thing[row]] if text_vector is None else text_vector
         style = int(self.memory.style[row])
-        other = self.memory.latent(self.memory.draw(text, STYLES[style] if strength < 0.8 else None, rng))
-        start = latent if strength < 0.6 else other
-        made = self._generate(start, text, style, rng, CHANGE_STRENGTH * min(1.0, 0.3 + strength))
-        weight = np.float32(min(1.0, 2 * strength) if text_vector is None else min(1.0, 3 * strength))
+        other = self.memory.draw(text, STYLES[style] if strength < 0.8 else None, rng)
+        start, told = self.memory.start(row if strength < 0.6 else other, text, insist=text_vector is not None)
+        if strength < 0.6 and np.array_equal(start, self.memory.latent(row)):
+            start = latent
+        made = self._generate(start, told, style, rng, min(1.0, 0.3 + strength))
+        weight = np.float32(min(1.0, 2 * strength) if text_vector is None else min(1.0, 5 * strength))
         return np.asarray(latent + weight * (made - latent), np.float32)
 
     def knows(self, text_vector: np.ndarray, k: int = 5) -> list[tuple[str, float]]:
@@ -96,14 +99,16 @@ class CGan:
         rng = np.random.Generator(np.random.PCG64(seed))
         row = self.memory.draw(text, style, rng)
         wanted = int(self.memory.style[row]) if style is None else STYLES.index(style)
-        return self._generate(self.memory.latent(row), text, wanted, rng, CHANGE_STRENGTH)
+        start, told = self.memory.start(row, text)
+        return self._generate(start, told, wanted, rng, 1.0)
 
     def _generate(
         self, start: np.ndarray, text: np.ndarray, style: int, rng: np.random.Generator, change: float
     ) -> np.ndarray:
         own = rng.standard_normal(start.shape, dtype=np.float32) * self.memory.spread[:, None, None]
         noise = rng.standard_normal(self.config.noise, dtype=np.float32)
-        noise[:4] = noise[:4].clip(-1.5, 1.5) * change
+        noise[:4] = noise[:4].clip(-1.5, 1.5) * CHANGE * np.float32(change)
+        noise[0] = FULL_SIZE - np.abs(noise[0])
         one_hot = np.eye(self.config.styles, dtype=np.float32)[style]
         inputs = (start + START_NOISE * own, text.astype(np.float32), one_hot, noise)
         with torch.inference_mode():

@@ -25,6 +25,9 @@ from models.vae.net import VaeNet
 
 OTHER_STYLE = 0.25  # how often the start is the same thing in another style
 OTHER_THING = 0.05  # how often it is anything at all
+PLAIN = 0.45  # how often the caption names no edit
+STILL = 0.6  # how often such a picture is to stay as it is
+NO_CHANGE = (1.4, 0.0, 0.0, 0.0)  # the small change that leaves a picture at its size, see `captions.small_change`
 EMA_DECAY = 0.998
 
 
@@ -33,12 +36,13 @@ class Plan:
     """How long to train, how fast, and how much the critic counts."""
 
     minutes: float
-    batch: int = 48
+    batch: int = 32
     rate: float = 1e-3
     critic_rate: float = 4e-4
     critic_weight: float = 0.02
     critic_from: float = 0.15  # of the run
     device: str = "cpu"
+    steps: int = 10**9
     report_steps: int = 500
 
 
@@ -74,7 +78,8 @@ class Training:
         self.optimiser = torch.optim.AdamW(self.net.parameters(), plan.rate, betas=(0.8, 0.99), weight_decay=1e-4)
         self.critic_optimiser = torch.optim.AdamW(self.critic.parameters(), plan.critic_rate, betas=(0.5, 0.99))
         self.generator = torch.Generator().manual_seed(0)
-        self.rows = torch.nonzero(pairs.seen).flatten()
+        self.plain_rows = torch.nonzero(pairs.seen & pairs.plain).flatten()
+        self.edited_rows = torch.nonzero(pairs.seen & pairs.coloured).flatten()
         self.siblings = siblings(pairs.thing)
         self.weight = (1 / (pairs.spread + 0.1))[:, None, None].to(plan.device)
         self.step, self.spent_s = 0, 0.0
@@ -99,7 +104,7 @@ class Training:
         """Train until the plan's minutes are spent; return the latent error of each step of this run."""
         history: list[float] = []
         started, before_s, limit_s = time.monotonic(), self.spent_s, self.plan.minutes * 60
-        while self.spent_s < limit_s:
+        while self.spent_s < limit_s and self.step < self.plan.steps:
             done = self.spent_s / limit_s
             for group in self.optimiser.param_groups:
                 group["lr"] = self.plan.rate * (0.51 + 0.49 * math.cos(math.pi * min(done, 1.0)))
@@ -114,8 +119,13 @@ class Training:
     def batch(self) -> Batch:
         """Draw a batch of pairs."""
         pairs, count, generator = self.pairs, self.plan.batch, self.generator
-        rows = self.rows[torch.randint(len(self.rows), (count,), generator=generator)]
+        plain = torch.randint(len(self.plain_rows), (count,), generator=generator)
+        edited = torch.randint(len(self.edited_rows), (count,), generator=generator)
+        is_plain = torch.rand(count, generator=generator) < PLAIN
+        rows = torch.where(is_plain, self.plain_rows[plain], self.edited_rows[edited])
+        still = is_plain & (torch.rand(count, generator=generator) < STILL)
         source = pairs.source[rows]
+        target = torch.where(still[:, None, None, None], pairs.start[source], pairs.target[rows])
         style = style_one_hot(pairs.style[source])
         chance = torch.rand(count, generator=generator)
         sibling = self.siblings[source, torch.randint(4, (count,), generator=generator)]
@@ -126,8 +136,8 @@ class Training:
         spread = pairs.spread[:, None, None]
         start = start + spread * torch.randn(start.shape, generator=generator)
         noise = torch.randn(count, self.config.noise, generator=generator)
-        noise[:, :4] = pairs.change[rows]
-        parts = (start, pairs.vectors[pairs.text[rows]], style, noise, pairs.target[rows])
+        noise[:, :4] = torch.where(still[:, None], torch.tensor(NO_CHANGE), pairs.change[rows])
+        parts = (start, pairs.vectors[pairs.text[rows]], style, noise, target)
         return Batch(*(part.to(self.plan.device) for part in parts))
 
     def _advance(self, batch: Batch, critical: bool) -> dict[str, float]:
@@ -141,7 +151,7 @@ class Training:
             with self._autocast():
                 loss = error - self.plan.critic_weight * self.critic(made, batch.text, batch.style).mean()
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
@@ -183,7 +193,10 @@ def made_up(count: int = 256) -> Pairs:
     target[:, :4, :4, 4:] = torch.where(text == 1, 2.0, -2.0)[:, None, None, None]
     rows = torch.arange(count)
     change, spread = torch.zeros(count, 4), torch.full((12,), 0.1)
-    return Pairs(start, rows // 4, rows % 4, target, rows, text, change, vectors, spread, rows >= 0)
+    seen, plain = rows >= 0, rows % 5 == 0
+    return Pairs(
+        start, rows, rows % 4, target, rows, text, change, vectors, spread, seen, plain, ~plain, start, start[:1]
+    )
 
 
 def load_vae(checkpoint: Path) -> VaeNet:
@@ -223,11 +236,11 @@ def main() -> None:
     Training(Plan(args.minutes, device=args.device), args.out, CGanConfig(), pairs).run()
 
 
-def smoke(out: Path, seconds: float = 5) -> tuple[float, float]:
+def smoke(out: Path, steps: int = 200) -> tuple[float, float]:
     """Train a small net on made-up latents; return the error at the start and at the end."""
     config = CGanConfig(condition=32, channels=32, blocks=1)
-    history = Training(Plan(seconds / 60, batch=16), out, config, made_up()).run()
-    first, last = sum(history[:5]) / 5, sum(history[-5:]) / 5
+    history = Training(Plan(1, batch=16, steps=steps), out, config, made_up()).run()
+    first, last = sum(history[:20]) / 20, sum(history[-20:]) / 20
     print(f"error {first:.3f} -> {last:.3f} in {len(history)} steps")
     return first, last
 

@@ -6,6 +6,7 @@
                       change (M, 4) float32, the small change in standard deviations: size, right, down, hue
     texts.npz         vectors (T, 384) float32 of the texts; thing (T,) of each text, plain (T,) bool: names no edit
     texts.json        the texts
+    common.npy        (·, 384) float32, the vectors of `common.common_captions()`
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from PIL import Image
 
 from models.emoji import data, edits
+from models.emoji.common import common_captions
 from models.emoji.sources import Thing
 
 CHANGES = 4
@@ -149,6 +151,7 @@ def main() -> None:
     (args.data / "texts.json").write_text(json.dumps(pool.texts.words))
     vectors = embed(pool.texts.words, args.minilm)
     np.savez(args.data / "texts.npz", vectors=vectors, thing=pool.texts.thing, plain=pool.texts.plain)
+    np.save(args.data / "common.npy", embed([words for words, _, _ in common_captions()], args.minilm))
     print(f"{len(pool.pictures)} pictures, {len(vectors)} texts")
 
 

@@ -126,6 +126,25 @@ def with_sign(rgba: np.ndarray, sign: np.ndarray, mood: Mood) -> np.ndarray:
     return np.asarray(page)
 
 
+def sign_cell(mood: Mood) -> int:
+    """Return the left cell, of 8, of the 3 × 3 cells at the top of a latent that hold a mood's sign."""
+    return 2 if mood.on_top else 5
+
+
+def sign_alone(sign: np.ndarray, mood: Mood) -> np.ndarray:
+    """Return a page, (64, 64, 4) uint8, with nothing but a sign in its 3 × 3 cells of 8 pixels."""
+    page = Image.new("RGBA", (64, 64))
+    page.alpha_composite(Image.fromarray(sign).resize((24, 24), Image.Resampling.BOX), (8 * sign_cell(mood), 0))
+    return np.asarray(page)
+
+
+def smaller(rgba: np.ndarray) -> np.ndarray:
+    """Make a picture, (64, 64, 4) uint8, smaller and move it down, to leave room for a sign."""
+    page = Image.new("RGBA", (64, 64))
+    page.alpha_composite(Image.fromarray(rgba).resize((48, 48), Image.Resampling.BOX), (4, 16))
+    return np.asarray(page)
+
+
 def to_hsv(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return hue, saturation and value of (…, 3) uint8, each in [0, 1]."""
     hsv = np.asarray(Image.fromarray(rgb).convert("HSV")) / 255.0

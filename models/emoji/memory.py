@@ -10,11 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
+from models.emoji.edits import MOODS, sign_cell
 from models.emoji.sources import STYLES
 from models.weights import files
 
 KIN_NATS = 1.5  # things whose score lies this close below the best may be drawn instead of it
-NEAR_COSINE = 0.62
+SAME_COSINE = 0.93  # a text this near to a caption of a thing says the thing as it is
+SIGN_CELLS = 3  # a sign covers 3 × 3 cells of a latent
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,14 @@ class Memory:
         spread: (C,) float32, the usual standard deviation of a posterior.
         thing: (N,) int64 in [0, K).
         style: (N,) int64, index into `STYLES`.
-        vectors: (K, D) float32, unit text vectors of the names.
+        vectors: (K, D) float32, unit text vectors of the names, or of like things where a name sounds like a mood.
         hidden, hidden_bias, out, out_bias: the net that scores things by a text.
+        small: (N, C, H, W) int8, the latents of the pictures made smaller, to leave room for a sign.
+        signs: (M, styles, C, 3, 3) float32, latents of each mood's sign, see `edits.MOODS`.
+        takes_sign: (K,) uint8, 0 for things that show moods themselves.
+        mood, mood_bias: (D, M + 1) and (M + 1,), score the moods of a text, none first.
+        colour, colour_bias: the same for `edits.COLOURS`.
+        colour_shift: (colours, D) float32, what a colour word adds to the vector of a name.
         captions: (T, D) int8 and `caption_thing` (T,): vectors of other things' captions, in units of 1/256.
     """
 
@@ -54,6 +62,14 @@ class Memory:
     hidden_bias: np.ndarray
     out: np.ndarray
     out_bias: np.ndarray
+    small: np.ndarray
+    signs: np.ndarray
+    takes_sign: np.ndarray
+    mood: np.ndarray
+    mood_bias: np.ndarray
+    colour: np.ndarray
+    colour_bias: np.ndarray
+    colour_shift: np.ndarray
 
     @classmethod
     def load(cls, folder: Path | None = None) -> Memory:
@@ -112,7 +128,49 @@ class Memory:
         options = wanted if len(wanted) else rows
         return int(options[rng.integers(len(options))])
 
+    def start(self, row: int, text: np.ndarray, insist: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """Return what the generator starts from and what it is told, for a known picture and a text.
+
+        A mood that the thing does not show itself becomes a sign, laid into the latent; the text that is handed on
+        says the thing and its colour.
+
+        Args:
+            row: the picture.
+            text: (D,) float32.
+            insist: lay a sign on a thing, too, that could show moods itself.
+
+        Returns:
+            The latent (C, H, W) and a text vector (D,), both float32.
+        """
+        thing = int(self.thing[row])
+        mood, colour = _pick(text @ self.mood + self.mood_bias), _pick(text @ self.colour + self.colour_bias)
+        own = float(self._own_cosines(text, thing))
+        if not (self.takes_sign[thing] or insist) or own > SAME_COSINE:
+            mood = None
+        told = self.vectors[thing]
+        if colour is not None and own <= SAME_COSINE:
+            told = text if mood is None else told + self.colour_shift[colour]
+        told = np.asarray(told / np.linalg.norm(told), np.float32)
+        return self.latent(row) if mood is None else self._signed(row, mood), told
+
+    def _signed(self, row: int, mood: int) -> np.ndarray:
+        latent = np.asarray(self.small[row] * self.scale[:, None, None], np.float32)
+        left = sign_cell(MOODS[mood])
+        latent[:, :SIGN_CELLS, left : left + SIGN_CELLS] = self.signs[mood, self.style[row]]
+        return latent
+
+    def _own_cosines(self, text: np.ndarray, thing: int) -> float:
+        rows = self.captions[self.caption_thing == thing].astype(np.float32)
+        return float((rows @ text.astype(np.float32)).max() / 256)
+
     def nearest_row(self, latent: np.ndarray) -> int:
         """Return the row of the picture whose latent is nearest to a (C, H, W) one."""
         known = self.latents.astype(np.float32) * self.scale[:, None, None]
         return int(np.argmin(((known - latent) ** 2).sum((1, 2, 3))))
+
+
+def _pick(scores: np.ndarray) -> int | None:
+    """Return the best class after "none", which comes first, if it has more than half of the probability."""
+    chances = np.exp(scores - scores.max())
+    best = int(chances.argmax())
+    return best - 1 if best and chances[best] > 0.5 * chances.sum() else None

@@ -37,6 +37,7 @@ class Plan:
     batch: int = 16
     rate: float = 2e-3
     device: str = "cpu"
+    steps: int = 10**9
     report_steps: int = 250
 
 
@@ -105,7 +106,7 @@ class Training:
         """Train until the plan's minutes are spent; return the loss of each step of this run."""
         history: list[float] = []
         started, before_s, limit_s = time.monotonic(), self.spent_s, self.plan.minutes * 60
-        while self.spent_s < limit_s:
+        while self.spent_s < limit_s and self.step < self.plan.steps:
             for group in self.optimiser.param_groups:
                 group["lr"] = self.plan.rate * (0.51 + 0.49 * math.cos(math.pi * min(self.spent_s / limit_s, 1.0)))
             history.append(self._advance(*self._batch(views)))
@@ -185,10 +186,10 @@ def main() -> None:
     Training(Plan(args.minutes, device=args.device), args.out, UpscalerConfig()).run(views, unseen)
 
 
-def smoke(out: Path, seconds: float = 5) -> tuple[float, float]:
+def smoke(out: Path, steps: int = 60) -> tuple[float, float]:
     """Train a small net on made-up pictures; return the loss at the start and at the end."""
     views = made_up()
-    history = Training(Plan(seconds / 60, batch=8), out, UpscalerConfig(channels=8, layers=1)).run(views, views)
+    history = Training(Plan(1, batch=8, steps=steps), out, UpscalerConfig(channels=8, layers=1)).run(views, views)
     first, last = sum(history[:5]) / 5, sum(history[-5:]) / 5
     print(f"loss {first:.4f} -> {last:.4f} in {len(history)} steps")
     return first, last

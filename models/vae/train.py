@@ -38,6 +38,8 @@ class Plan:
     batch: int = 16
     rate: float = 2e-3
     device: str = "cpu"
+    steps: int = 10**9
+    warm_up_steps: int = 200
     report_steps: int = 500
 
 
@@ -144,7 +146,7 @@ class Training:
         history: list[float] = []
         started, before_s = time.monotonic(), self.spent_s
         limit_s = self.plan.minutes * 60
-        while self.spent_s < limit_s:
+        while self.spent_s < limit_s and self.step < self.plan.steps:
             rate = self._rate(self.spent_s / limit_s)
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
@@ -157,7 +159,11 @@ class Training:
         return history
 
     def _rate(self, done: float) -> float:
-        return self.plan.rate * min(1.0, (self.step + 1) / 200) * (0.51 + 0.49 * math.cos(math.pi * min(done, 1.0)))
+        return (
+            self.plan.rate
+            * min(1.0, (self.step + 1) / self.plan.warm_up_steps)
+            * (0.51 + 0.49 * math.cos(math.pi * min(done, 1.0)))
+        )
 
     def _batch(self, rgb: np.ndarray) -> Tensor:
         rows = torch.randint(len(rgb), (self.plan.batch,), generator=self.generator).numpy()
@@ -217,11 +223,11 @@ def main() -> None:
     Training(Plan(args.minutes, device=args.device), args.out, VaeConfig()).run(rgb, unseen)
 
 
-def smoke(out: Path, seconds: float = 5) -> tuple[float, float]:
+def smoke(out: Path, steps: int = 80) -> tuple[float, float]:
     """Train a small net on made-up pictures; return the loss at the start and at the end."""
     config = VaeConfig(encoder_16=16, encoder_8=16, decoder_8=24, decoder_16=16, decoder_32=8)
     rgb = made_up()
-    history = Training(Plan(seconds / 60), out, config).run(rgb, rgb[:32])
+    history = Training(Plan(1, steps=steps, warm_up_steps=10), out, config).run(rgb, rgb[:32])
     first, last = float(np.mean(history[:5])), float(np.mean(history[-5:]))
     print(f"loss {first:.3f} -> {last:.3f} in {len(history)} steps")
     return first, last

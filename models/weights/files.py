@@ -27,6 +27,7 @@ def write(name: str, arrays: dict[str, np.ndarray], config: Any, folder: Path, v
     halved = {k: v.astype(np.float16) if v.dtype.kind == "f" else v for k, v in arrays.items()}
     metadata = {"config": json.dumps(asdict(config), sort_keys=True), "licence": LICENCE, "data": DATA}
     save_file({k: np.ascontiguousarray(v) for k, v in sorted(halved.items())}, path, metadata)
+    path.chmod(0o644)
     manifest_path = folder / "manifest.json"
     manifest = json.loads(manifest_path.read_text()) if manifest_path.exists() else {}
     manifest[name] = {

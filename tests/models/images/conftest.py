@@ -41,6 +41,14 @@ def made_up_memory() -> Memory:
         np.zeros(8, np.float32),
         np.zeros((8, 4), np.float32),
         np.zeros(4, np.float32),
+        rng.integers(-127, 128, (8, 12, 8, 8)).astype(np.int8),
+        np.zeros((9, 4, 12, 3, 3), np.float32),
+        np.ones(4, np.uint8),
+        np.zeros((384, 10), np.float32),
+        np.zeros(10, np.float32),
+        np.zeros((384, 12), np.float32),
+        np.zeros(12, np.float32),
+        np.zeros((11, 384), np.float32),
     )
 
 
