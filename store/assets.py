@@ -187,18 +187,18 @@ def link(connection: Connection, step_id: str, asset_ids: Sequence[str]) -> None
     )
 
 
-def get(connection: Connection, owner: str, id_: str) -> Asset | None:
-    """Give an asset of the owner that is not deleted."""
-    return next(iter(get_many(connection, owner, [id_])), None)
+def get(connection: Connection, owner: str, id_: str, *, deleted: bool = False) -> Asset | None:
+    """Give an asset of the owner; one that is deleted only if `deleted`, for recipes still need it."""
+    return next(iter(get_many(connection, owner, [id_], deleted=deleted)), None)
 
 
-def get_many(connection: Connection, owner: str, ids: Sequence[str]) -> list[Asset]:
-    """Give those of the ids that are the owner's and not deleted, in the order of `ids`."""
+def get_many(connection: Connection, owner: str, ids: Sequence[str], *, deleted: bool = False) -> list[Asset]:
+    """Give those of the ids that are the owner's and, unless `deleted`, not deleted, in the order of `ids`."""
     # Owner and deletion are compared here: SQLite would rather walk all of an owner's assets than look up ten ids.
     found = {
         asset.id: asset
         for asset in _load(connection, BY_IDS, {"ids": list(ids)})
-        if asset.owner == owner and asset.deleted_at is None
+        if asset.owner == owner and (deleted or asset.deleted_at is None)
     }
     return [found[id_] for id_ in ids if id_ in found]
 

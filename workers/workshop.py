@@ -54,7 +54,7 @@ class StepWorkshop:
 
     def _open(self, asset_id: str) -> Input:
         with self._bench.database.read() as connection:
-            asset = assets.get(connection, self._claim.owner, asset_id)
+            asset = assets.get(connection, self._claim.owner, asset_id, deleted=self._quiet)
             if asset is None:
                 raise InvalidInput(f"there is no asset {asset_id!r}")
             latents = assets.latents(connection, asset_id)

@@ -28,7 +28,7 @@ class GenerateImage(ToolArgs):
 def models(args: GenerateImage) -> tuple[str, ...]:
     """Give the families whose weights the picture depends on."""
     upscaler = ("upscaler",) if args.size > 64 else ()
-    return tuple(dict.fromkeys((FAMILY[args.model], "vae"))) + upscaler
+    return (*dict.fromkeys((FAMILY[args.model], "vae")), "memory", *upscaler)
 
 
 def batch_key(args: GenerateImage) -> str:
