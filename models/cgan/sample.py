@@ -80,7 +80,7 @@ class CGan:
         row = self.memory.nearest_row(latent)
         text = self.memory.vectors[self.memory.thing[row]] if text_vector is None else text_vector
         style = int(self.memory.style[row])
-        other = self.memory.draw(text, STYLES[style] if strength < 0.8 else None, rng)
+        other = self.memory.draw(text, STYLES[style] if strength < 0.8 else None, rng, seed)
         start, told = self.memory.start(row if strength < 0.6 else other, text, insist=text_vector is not None)
         if strength < 0.6 and np.array_equal(start, self.memory.latent(row)):
             start = latent
@@ -97,7 +97,7 @@ class CGan:
 
     def _sample_one(self, text: np.ndarray, style: str | None, seed: int) -> np.ndarray:
         rng = np.random.Generator(np.random.PCG64(seed))
-        row = self.memory.draw(text, style, rng)
+        row = self.memory.draw(text, style, rng, seed)
         wanted = int(self.memory.style[row]) if style is None else STYLES.index(style)
         start, told = self.memory.start(row, text)
         return self._generate(start, told, wanted, rng, 1.0)

@@ -16,6 +16,7 @@ from models.weights import files
 
 KIN_NATS = 1.5  # things whose score lies this close below the best may be drawn instead of it
 SAME_COSINE = 0.93  # a text this near to a caption of a thing says the thing as it is
+OTHER_COSINE = 0.82  # a text this far from all captions of a face or a person asks for a mood that it does not show
 SIGN_CELLS = 3  # a sign covers 3 × 3 cells of a latent
 
 
@@ -107,8 +108,14 @@ class Memory:
         mixed = np.logaddexp(logits, -7.0) + 12.0 * self.cosines(text)
         return np.asarray(mixed - np.logaddexp.reduce(mixed))
 
-    def draw(self, text: np.ndarray, style: str | None, rng: np.random.Generator) -> int:
+    def draw(self, text: np.ndarray, style: str | None, rng: np.random.Generator, turn: int) -> int:
         """Draw a known picture for a text: a likely thing, in the style asked for where it has one.
+
+        Args:
+            text: (D,) float32.
+            style: one of `STYLES`, or None for any.
+            rng: draws the thing.
+            turn: picks among styles in turn, so that neighbouring seeds, which a user sees side by side, differ.
 
         Returns:
             The row of the picture.
@@ -126,7 +133,7 @@ class Memory:
         rows = np.flatnonzero(self.thing == thing)
         wanted = rows[self.style[rows] == STYLES.index(style)] if style is not None else rows
         options = wanted if len(wanted) else rows
-        return int(options[rng.integers(len(options))])
+        return int(options[turn % len(options)])
 
     def start(self, row: int, text: np.ndarray, insist: bool = False) -> tuple[np.ndarray, np.ndarray]:
         """Return what the generator starts from and what it is told, for a known picture and a text.
@@ -145,7 +152,8 @@ class Memory:
         thing = int(self.thing[row])
         mood, colour = _pick(text @ self.mood + self.mood_bias), _pick(text @ self.colour + self.colour_bias)
         own = float(self._own_cosines(text, thing))
-        if not (self.takes_sign[thing] or insist) or own > SAME_COSINE:
+        shows_itself = not (self.takes_sign[thing] or insist or own < OTHER_COSINE)
+        if shows_itself or own > SAME_COSINE:
             mood = None
         told = self.vectors[thing]
         if colour is not None and own <= SAME_COSINE:

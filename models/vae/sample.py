@@ -106,7 +106,7 @@ class Vae:
 
     def _sample_one(self, memory: Memory, text: np.ndarray, style: str | None, seed: int) -> np.ndarray:
         rng = np.random.Generator(np.random.PCG64(seed))
-        mean = memory.latent(memory.draw(text, style, rng))
+        mean = memory.latent(memory.draw(text, style, rng, seed))
         noise = rng.standard_normal(mean.shape, dtype=np.float32)
         return np.asarray(mean + noise * memory.spread[:, None, None], np.float32)
 

@@ -9,6 +9,7 @@ import pytest
 
 from models.cgan.sample import CGan
 from models.emoji.memory import Memory
+from models.vae.sample import Vae
 
 
 def test_the_same_words_style_and_seed_draw_the_same_latent_whoever_the_neighbours_are(
@@ -25,6 +26,14 @@ def test_another_seed_draws_another_picture(weights: Path, texts: np.ndarray) ->
     cgan = CGan.load(weights)
     drawn = cgan.sample(np.repeat(texts[:1], 4, 0), [None] * 4, [1, 2, 3, 4])
     assert len({latent.tobytes() for latent in drawn}) == 4
+
+
+def test_neighbouring_seeds_differ_to_the_eye() -> None:
+    cgan, vae = CGan.load(), Vae.load()
+    text = cgan.memory.vectors[cgan.memory.config.names.index("pizza")]
+    drawn = vae.decode(cgan.sample(np.stack([text] * 3), [None] * 3, [7, 8, 9])).astype(float)
+    for one, other in ((0, 1), (1, 2), (0, 2)):
+        assert np.abs(drawn[one] - drawn[other]).mean() > 10
 
 
 def test_torch_s_own_seed_changes_nothing(made_up: Path, texts: np.ndarray) -> None:
@@ -62,7 +71,7 @@ def test_a_style_asked_for_is_the_style_drawn_from() -> None:
     memory = Memory.load()
     rng = np.random.default_rng(0)
     text = memory.vectors[memory.config.names.index("cat face")]
-    rows = [memory.draw(text, "twemoji", rng) for _ in range(20)]
+    rows = [memory.draw(text, "twemoji", rng, turn) for turn in range(20)]
     assert {int(memory.style[row]) for row in rows} == {1}
 
 
