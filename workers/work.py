@@ -142,7 +142,10 @@ def _save(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
 
 def _store(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
     """Store bytes, then rows, without those of steps whose lease was lost."""
-    new = {one.claim.id: new_assets(bench, one, outcome) for one, outcome in made}
+    things = [(one, thing) for one, outcome in made for thing in outcome if isinstance(thing, Made)]
+    new: dict[str, list[NewAsset]] = {one.claim.id: [] for one, _ in made}
+    for (one, _), asset in zip(things, new_assets(bench, things), strict=True):
+        new[one.claim.id].append(asset)
 
     def done(t: Transition) -> None:
         for one, outcome in sorted(made, key=lambda pair: pair[0].claim.run_id):
@@ -171,15 +174,14 @@ def _write(t: Transition, one: Ready, new: Sequence[NewAsset], found: Sequence[s
     steps.complete(t, claim, ids, recipe_hash=one.recipe_hash, link=not new)
 
 
-def new_assets(bench: Bench, one: Ready, outcome: Sequence[Made | Found]) -> list[NewAsset]:
-    """Give the rows of what a step made; their bytes and thumbnails are blobs afterwards."""
-    things = [item for item in outcome if isinstance(item, Made)]
+def new_assets(bench: Bench, things: Sequence[tuple[Ready, Made]]) -> list[NewAsset]:
+    """Give the rows of what the steps of a call made; their bytes and thumbnails are blobs afterwards."""
     if not things:
         return []
-    thumbs = [thumbnails.thumbnail(thing) for thing in things]
-    names = bench.blobs.put_many([thing.content for thing in things] + [thumb for thumb in thumbs if thumb])
+    thumbs = [thumbnails.thumbnail(thing) for _, thing in things]
+    names = bench.blobs.put_many([thing.content for _, thing in things] + [thumb for thumb in thumbs if thumb])
     thumb_names = iter(names[len(things) :])
-    captions = bench.encoder.encode([thing.caption for thing in things])
+    captions = bench.encoder.encode([thing.caption for _, thing in things])
     return [
         NewAsset(
             id=new_id("asset"),
@@ -200,7 +202,7 @@ def new_assets(bench: Bench, one: Ready, outcome: Sequence[Made | Found]) -> lis
             parents=thing.parents,
             vectors=_vectors(bench, thing, captions[i]),
         )
-        for i, thing in enumerate(things)
+        for i, (one, thing) in enumerate(things)
     ]
 
 

@@ -37,7 +37,7 @@ class StepWorkshop:
         if reason is not None:
             raise Cancelled(f"step {self._claim.name!r} stops: {reason}")
         now = time.monotonic()
-        if self._quiet or now - self._told_at < PROGRESS_EVERY_S:
+        if self._quiet or fraction >= 1 or now - self._told_at < PROGRESS_EVERY_S:  # the end is told by the step
             return
         self._told_at = now
         percent = round(100 * min(1.0, max(0.0, fraction)))
