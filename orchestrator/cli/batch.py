@@ -35,8 +35,7 @@ def submit(
         if wait or alone:
             batch = _wait(client, batch["id"])
     _say(batch, as_json)
-    if batch["status"] == "cancelled":
-        raise typer.Exit(1)
+    _end(batch)
 
 
 @app.command()
@@ -59,10 +58,17 @@ def resume(
     wait: Annotated[bool, typer.Option(help="Wait until it has ended.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Go on with a cancelled batch."""
-    with connect.studio(settings()) as client:
+    """Go on with a cancelled batch; without a running studio it is carried out before this ends."""
+    given = settings()
+    from orchestrator import home
+
+    alone = home.running(given.home) is None
+    with connect.studio(given) as client:
         found = client.post(f"/v1/batches/{batch}/resume")
-        _say(_wait(client, batch) if wait else found, as_json)
+        if wait or alone:
+            found = _wait(client, batch)
+    _say(found, as_json)
+    _end(found)
 
 
 @app.command()
@@ -88,6 +94,14 @@ def _wait(client: Client, batch_id: str) -> dict[str, Any]:
     while (batch := client.get(f"/v1/batches/{batch_id}"))["status"] in OPEN:
         time.sleep(POLL_S)
     return batch
+
+
+def _end(batch: dict[str, Any]) -> None:
+    """End with 1 where a batch has ended and not all of its lines succeeded."""
+    if batch["status"] in OPEN:
+        return
+    if any(number for status, number in batch["counts"].items() if status != "completed"):
+        raise typer.Exit(1)
 
 
 def _say(batch: dict[str, Any], as_json: bool) -> None:

@@ -133,7 +133,9 @@ def test_a_text_makes_no_promise_and_verify_says_so(shared: House) -> None:
 def test_a_batch_goes_from_file_to_results(shared: House) -> None:
     file = shared.folder / "lines.jsonl"
     file.write_text('{"say": "a poem"}\nnot json\n{"tool": "write_text", "args": {"prompt": "a word"}}\n')
-    batch = shared.json("batch", "submit", str(file), "--wait")
+    done = shared.atelier("batch", "submit", str(file), "--wait", "--json", check=False)
+    batch = json.loads(done.stdout)
+    assert done.returncode == 1  # a line did not succeed
     assert batch["status"] == "completed"
     assert batch["counts"] == {"completed": 2, "bad_line": 1}
     lines = shared.atelier("batch", "results", batch["id"]).stdout.splitlines()
