@@ -78,6 +78,7 @@ class Made:
         width, height: pixels. seconds: length of what plays.
         models: families whose weights made it; their hash goes into the recipe.
         latents: (…) float32, where it lies in its generator's latent space.
+        thumbnail: a PNG for lists, where the tool has one at hand; None lets the worker make it from the content.
     """
 
     kind: Kind
@@ -93,6 +94,7 @@ class Made:
     seconds: float | None = None
     models: tuple[str, ...] = ()
     latents: np.ndarray | None = None
+    thumbnail: bytes | None = None
 
 
 @dataclass(frozen=True)

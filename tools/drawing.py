@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -59,12 +59,12 @@ def draw(
         drawn = latents(some)
         pixels = decoder.decode(drawn, size)
         for one, latent, picture in zip(some, drawn, pixels, strict=True):
-            made[one.job].append(finish(one, Drawn(picture, latent)))
-        last = {one.job: picture for one, picture in zip(some, pixels, strict=True)}
-        for number, picture in last.items():
+            small = pictures.thumbnail(picture)
+            made[one.job].append(replace(finish(one, Drawn(picture, latent)), thumbnail=small))
+        for number in dict.fromkeys(one.job for one in some):
             try:
-                job = jobs[number]
-                job.workshop.progress(len(made[number]) / job.args.count, pictures.thumbnail(picture))
+                job, things = jobs[number], made[number]
+                job.workshop.progress(len(things) / job.args.count, things[-1].thumbnail)
             except ToolError as error:
                 errors[number] = error
     return [errors.get(number, things) for number, things in enumerate(made)]

@@ -11,7 +11,7 @@ log = logging.getLogger(__name__)
 
 def thumbnail(made: Made) -> bytes | None:
     """Give a PNG of at most 128 pixels for a picture or a video, None for other kinds or where none can be made."""
-    return of(made.kind, made.content)
+    return made.thumbnail or of(made.kind, made.content)
 
 
 def of(kind: str, content: bytes) -> bytes | None:
