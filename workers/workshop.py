@@ -105,6 +105,7 @@ class StepWorkshop:
 
     def write(self, prompt: str, *, about: Sequence[str], max_words: int, seed: int) -> str:
         """See `tools.base.Workshop.write`."""
+        from models.language.errors import LanguageModelError
         from models.language.write import write
 
         waiting: list[str] = []
@@ -123,6 +124,8 @@ class StepWorkshop:
             text = write(self._bench.chat, prompt, list(about), max_words, seed, on_text)
         except (ConnectionError, TimeoutError) as error:
             raise TryLater(f"the language model does not answer: {error}") from error
+        except LanguageModelError as error:
+            raise ToolFailed(str(error)) from error
         if waiting:
             self._tell("text.delta", text="".join(waiting))
         return text

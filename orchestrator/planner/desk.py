@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from models.language.errors import LanguageModelError
 from orchestrator.planner.answer import StepResult
 from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
 from orchestrator.planner.plan import AssetLine, Plan
@@ -19,7 +20,7 @@ from store.steps import Claim
 from store.tables import messages, step_assets, steps
 from store.tables import runs as runs_table
 from store.transition import Transition
-from tools.base import InvalidInput, TryLater
+from tools.base import InvalidInput, ToolFailed, TryLater
 from workers.bench import Bench, InnerRunner
 from workers.planned import new_steps
 
@@ -45,6 +46,7 @@ def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition]
     Raises:
         InvalidInput: it was not understood; the message is for the user.
         TryLater: the language model does not answer.
+        ToolFailed: it refuses (a wrong key, say).
     """
     with bench.database.read() as connection:
         run = connection.execute(select(runs_table).where(runs_table.c.id == claim.run_id)).one()
@@ -63,6 +65,8 @@ def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition]
         raise InvalidInput(f"I could not make a plan of that: {error.reason}. Say it in other words.") from error
     except (ConnectionError, TimeoutError) as error:
         raise TryLater(f"the language model does not answer: {error}") from error
+    except LanguageModelError as error:
+        raise ToolFailed(str(error)) from error
     plan = {"steps": [], "reply": drafted.reply} if isinstance(drafted, Declined) else drafted.model_dump(mode="json")
     new = new_steps(plan, bench.specs, bench.max_attempts)
     return lambda t: runs.save_plan(t, claim.run_id, plan, new)
