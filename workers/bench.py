@@ -38,7 +38,6 @@ class Bench:
         load_encoder: gives the text encoder; called once, at the first use.
         load_chat: gives the language model (a LangChain chat model); called once, at the first use.
         load_model: gives the model of a family.
-        turns: how many calls of tools run at once; with a thread more than that, one saves while another calls.
     """
 
     name: str
@@ -55,12 +54,10 @@ class Bench:
     lease_s: float = 15.0
     max_attempts: int = 3
     memory_bytes: int = 4 << 30
-    turns: int = 64
 
     def __post_init__(self) -> None:
         self.leases = Leases(self.database, self.lease_s)
         self.models = Residency(self.load_model, self.memory_bytes)
-        self.turn = threading.Semaphore(self.turns)
         self._loading = threading.Lock()
 
     @cached_property

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from models import registry
@@ -42,48 +40,40 @@ def work(bench: Bench) -> int:
     Returns:
         How many steps were carried out; 0 if there was nothing to do.
     """
-    with ExitStack() as held:
-        with bench.turn:
-            claims = _claim(bench)
-            if not claims:
-                return 0
-            held.enter_context(bench.leases.hold(claims))
-            finish = _run_inner(bench, claims[0]) if claims[0].tool in bench.inner else _run_tool(bench, claims)
-        finish()  # another thread has its turn while this one saves
+    batch_sizes = {spec.name: spec.batch for spec in bench.specs.values()}
+    claims: list[Claim] = bench.change(
+        lambda t: steps.claim(t, queues=bench.queues, worker=bench.name, lease_s=bench.lease_s, batch_sizes=batch_sizes)
+    )
+    if not claims:
+        return 0
+    with bench.leases.hold(claims):
+        if claims[0].tool in bench.inner:
+            _run_inner(bench, claims[0])
+        else:
+            _run_tool(bench, claims)
     return len(claims)
 
 
-def _claim(bench: Bench) -> list[Claim]:
-    sizes = {spec.name: spec.batch for spec in bench.specs.values()}
-    claims: list[Claim] = bench.change(
-        lambda t: steps.claim(t, queues=bench.queues, worker=bench.name, lease_s=bench.lease_s, batch_sizes=sizes)
-    )
-    return claims
-
-
-def _run_inner(bench: Bench, claim: Claim) -> Callable[[], None]:
-    """Run a step of the studio itself and give what ends it."""
+def _run_inner(bench: Bench, claim: Claim) -> None:
     try:
         change = bench.inner[claim.tool](bench, claim)
     except Exception as error:  # noqa: BLE001 — everything that a step can raise ends the step, nothing else
-        return partial(_settle, bench, claim, error)
+        _settle(bench, claim, error)
+        return
 
     def done(t: Transition) -> None:
         steps.guard(t, claim)
         change(t)
         steps.complete(t, claim)
 
-    return partial(_commit, bench, claim, done)
+    _commit(bench, claim, done)
 
 
-def _run_tool(bench: Bench, claims: Sequence[Claim]) -> Callable[[], None]:
-    """Run a tool and give what ends its steps."""
+def _run_tool(bench: Bench, claims: Sequence[Claim]) -> None:
     ready = [one for one in (_prepare(bench, claim) for claim in claims) if one is not None]
-    outcomes = _call(bench, ready) if ready else []
-    return partial(_finish, bench, ready, outcomes)
-
-
-def _finish(bench: Bench, ready: Sequence[Ready], outcomes: Sequence[Outcome]) -> None:
+    if not ready:
+        return
+    outcomes = _call(bench, ready)
     made = [(one, outcome) for one, outcome in zip(ready, outcomes, strict=True) if isinstance(outcome, list)]
     if made:
         _save(bench, made)
