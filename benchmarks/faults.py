@@ -60,7 +60,7 @@ def main() -> int:
         kills = _storm(lab, random.Random(given.seed))
         _print(lab, kills, time.time() - began)
         verdict = lab.verdict(30)
-        for error in sorted(_errors(lab)):
+        for error in sorted(lab.failures()):
             print(f"failed: {error}")
         recovered = [took for kill in kills if (took := recovery(lab, kill)) is not None]
         print(f"{verdict}, recovery p50 {statistics.median(recovered):.1f} s, max {max(recovered):.1f} s")
@@ -110,12 +110,6 @@ def _steps(lab: Lab) -> Counter[str]:
     query = select(step_rows.c.status).where(step_rows.c.tool == "write")
     with lab.database.read() as connection:
         return Counter(connection.execute(query).scalars())
-
-
-def _errors(lab: Lab) -> set[str]:
-    with lab.database.read() as connection:
-        rows = connection.execute(select(step_rows.c.error).where(step_rows.c.status == "failed")).scalars()
-        return {str(row["message"]) for row in rows}
 
 
 def _print(lab: Lab, kills: list[Kill], took_s: float) -> None:

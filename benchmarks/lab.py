@@ -45,6 +45,7 @@ from workers.messages import Messenger
 from workers.planned import new_steps
 
 T = TypeVar("T")
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}  # as in a studio's workers
 RESTART_S = 0.1  # between a death and the next process
 TICK_S = 0.02
 READY = "lab: ready"
@@ -164,6 +165,7 @@ class Lab:
             lab_tools.JOURNAL: str(self.journal),
             lab_tools.QUEUE: self.queue,
             "PYTHONUNBUFFERED": "1",
+            **ONE_THREAD,
         }
         log = self.folder / f"{name}.log"
         log.unlink(missing_ok=True)
@@ -354,6 +356,12 @@ class Lab:
                 select(func.count()).where(run_rows.c.status.in_(runs.OPEN_RUN))
             ).scalar_one()
         return count
+
+    def failures(self) -> set[str]:
+        """Give what failed steps say."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(step_rows.c.error).where(step_rows.c.status == "failed")).scalars()
+            return {str(row["message"]) for row in rows}
 
     def verdict(self, timeout_s: float = 15) -> Verdict:
         """Say what was lost, doubled or left behind, after a moment in which the last calls are heard."""

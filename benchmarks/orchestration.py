@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from benchmarks.lab import Lab, echo, postgresql
+from benchmarks.lab import ONE_THREAD, Lab, echo, postgresql, wait_for
 from store import presence, runs
 from store.tables import runs as run_rows
 from tools import catalog
@@ -119,6 +121,7 @@ def pictures(lab: Lab) -> list[Line]:
     """Draw single pictures through the queue and in a bare loop over full batches, in turns; count the loads."""
     lab.specs = dict(catalog.specs())
     lab.start_worker("artist", real=True)
+    lab.wait_ready("artist")
     with bare_loop(lab) as bare:
         draw(lab, [picture(number) for number in range(4)])
         bare([picture(number) for number in range(4)])
@@ -154,13 +157,16 @@ def picture(seed: int, **options: Any) -> dict[str, Any]:
 
 
 def draw(lab: Lab, wanted: Sequence[dict[str, Any]]) -> float:
-    """Queue a run for each picture, send all calls, and give the seconds until the last has ended."""
-    ids = [lab.accept(lab.new_run({"tool": "generate_image", "args": args}), send=False) for args in wanted]
+    """Queue a run for each picture while the worker stands still; give the seconds that it then needs for all."""
+    lab.freeze("artist")
+    for args in wanted:
+        lab.accept(lab.new_run({"tool": "generate_image", "args": args}))
+    lab.signal("artist", signal.SIGCONT)
     began = time.perf_counter()
-    lab.send_due()
-    ended = lab.wait(*ids, timeout_s=300)
+    wait_for(lambda: lab.open_runs() == 0, "the pictures", 300)
     took_s = time.perf_counter() - began
-    assert set(ended) == {"completed"}, [lab.run(id_)["error"] for id_ in ids]
+    failed = lab.failures()
+    assert not failed, failed
     return took_s
 
 
@@ -178,7 +184,10 @@ def bare_loop(lab: Lab) -> Iterator[Callable[[Sequence[dict[str, Any]]], float]]
         str(lab.database_url),
     ]
     command += ["--broker", str(lab.broker_url), "--blobs", str(lab.folder / "blobs")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, **ONE_THREAD}
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         asks, answers = process.stdin, process.stdout

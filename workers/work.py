@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from models import registry
 from store import assets, steps
 from store.assets import NewAsset
@@ -32,6 +34,14 @@ class Ready:
     args: ToolArgs
     weights: str
     recipe_hash: str | None
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was made before by the same recipe."""
+
+    assets: Sequence[str]
+    recipe_hash: str
 
 
 def work(bench: Bench) -> int:
@@ -70,7 +80,16 @@ def _run_inner(bench: Bench, claim: Claim) -> None:
 
 
 def _run_tool(bench: Bench, claims: Sequence[Claim]) -> None:
-    ready = [one for one in (_prepare(bench, claim) for claim in claims) if one is not None]
+    with bench.database.read() as connection:
+        prepared = [_prepare(bench, connection, claim) for claim in claims]
+    ready: list[Ready] = []
+    for claim, one in zip(claims, prepared, strict=True):
+        if isinstance(one, Exception):
+            _settle(bench, claim, one)
+        elif isinstance(one, Known):
+            _answer(bench, claim, one)
+        else:
+            ready.append(one)
     if not ready:
         return
     outcomes = _call(bench, ready)
@@ -83,32 +102,31 @@ def _run_tool(bench: Bench, claims: Sequence[Claim]) -> None:
             _settle(bench, one.claim, outcome if isinstance(outcome, Exception) else wrong)
 
 
-def _prepare(bench: Bench, claim: Claim) -> Ready | None:
-    """Resolve a step's arguments; a step that was made before, or whose arguments do not fit, ends here."""
+def _prepare(bench: Bench, connection: Connection, claim: Claim) -> Ready | Known | Exception:
+    """Resolve a step's arguments; a step that was made before, or whose arguments do not fit, is not run."""
     spec = bench.specs.get(claim.tool)
     if spec is None:
-        _settle(bench, claim, InvalidInput(f"there is no tool {claim.tool!r} on this worker"))
-        return None
+        return InvalidInput(f"there is no tool {claim.tool!r} on this worker")
     try:
-        with bench.database.read() as connection:
-            args = resolve(connection, claim, spec)
-            weights = registry.weights_hash(*spec.models(args)) if spec.models(args) else ""
-            if not spec.exact or spec.gives is None:
-                return Ready(claim, spec, args, weights, None)
-            key = recipe_hash(connection, claim, spec, args, weights)
-            known = steps.made_before(connection, claim.owner, key)
+        args = resolve(connection, claim, spec)
+        weights = registry.weights_hash(*spec.models(args)) if spec.models(args) else ""
+        if not spec.exact or spec.gives is None:
+            return Ready(claim, spec, args, weights, None)
+        key = recipe_hash(connection, claim, spec, args, weights)
+        known = steps.made_before(connection, claim.owner, key)
     except Exception as error:  # noqa: BLE001
-        _settle(bench, claim, error)
-        return None
-    if known is None:
-        return Ready(claim, spec, args, weights, key)
+        return error
+    return Ready(claim, spec, args, weights, key) if known is None else Known(known, key)
+
+
+def _answer(bench: Bench, claim: Claim, known: Known) -> None:
+    """End a step with what was made before."""
 
     def answer(t: Transition) -> None:
         steps.guard(t, claim)
-        steps.complete(t, claim, known, recipe_hash=key, cached=True, link=True)
+        steps.complete(t, claim, known.assets, recipe_hash=known.recipe_hash, cached=True, link=True)
 
     _commit(bench, claim, answer)
-    return None
 
 
 def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
