@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import select
 
-from store import events, runs, steps, transition
+from store import events, runs, steps, transition, views
 from store.database import Database
 from store.runs import NewRun, NewStep
 from store.steps import Claim
@@ -103,7 +103,7 @@ class Desk:
 
     def run(self, run_id: str, owner: str = "ada") -> dict[str, Any]:
         with self.database.read() as connection:
-            return runs.get(connection, owner, run_id)
+            return views.get(connection, owner, run_id)
 
     def status(self, run_id: str, owner: str = "ada") -> str:
         return str(self.run(run_id, owner)["status"])

@@ -31,7 +31,7 @@ from benchmarks import lab_tools
 from benchmarks.lab_tools import ECHO, OWNER, answers_at
 from orchestrator import broker
 from orchestrator.children import spawn
-from store import runs, steps, transition
+from store import runs, steps, transition, views
 from store.batches import submit
 from store.blobs import Blobs
 from store.database import Database
@@ -335,7 +335,7 @@ class Lab:
     def run(self, run_id: str) -> dict[str, Any]:
         """Give a run as its owner sees it."""
         with self.database.read() as connection:
-            return runs.get(connection, OWNER, run_id)
+            return views.get(connection, OWNER, run_id)
 
     def statuses(self, run_id: str) -> dict[str, str]:
         """Give {step: status}."""
@@ -347,7 +347,7 @@ class Lab:
 
     def wait(self, *run_ids: str, timeout_s: float = 30) -> list[str]:
         """Wait until runs have ended and give their statuses."""
-        return [str(runs.wait(self.database, OWNER, id_, timeout_s, 0.02)["status"]) for id_ in run_ids]
+        return [str(views.wait(self.database, OWNER, id_, timeout_s, 0.02)["status"]) for id_ in run_ids]
 
     def open_runs(self) -> int:
         """Count the runs that have not ended."""

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator import errors
 from orchestrator.api.context import Context
 from orchestrator.planner.plan import Plan, assets_used, check
-from store import assets, runs
+from store import assets, runs, views
 from store.runs import NewRun, NewStep
 from tools import catalog
 from tools.base import InvalidInput
@@ -78,7 +78,7 @@ def _same(run: Mapping[str, Any], new: NewRun) -> bool:
 def view(here: Context, owner: str, run_id: str) -> dict[str, Any]:
     """Give a run as clients see it."""
     with here.database.read() as connection:
-        return runs.get(connection, owner, run_id)
+        return views.get(connection, owner, run_id)
 
 
 def check_plan(here: Context, owner: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], Sequence[NewStep]]:

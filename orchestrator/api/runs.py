@@ -12,7 +12,7 @@ from orchestrator.api import accepting, events
 from orchestrator.api.context import Here, Owner
 from orchestrator.api.lists import Before, Limit, page
 from orchestrator.errors import BadRequest, Conflict
-from store import runs
+from store import runs, views
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 Key = Annotated[str | None, Header(max_length=200, description="the same key gives the same run again")]
@@ -70,7 +70,7 @@ def list_runs(
 ) -> dict[str, Any]:
     """List runs, newest first."""
     with here.database.read() as connection:
-        return page(lambda n: runs.list_(connection, owner, status=status, before=before, limit=n), limit)
+        return page(lambda n: views.list_(connection, owner, status=status, before=before, limit=n), limit)
 
 
 @router.get("/{run_id}")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.api import accepting
 from orchestrator.api.context import Here, Owner
 from orchestrator.api.lists import Before, Limit, page
-from store import runs
+from store import runs, views
 
 router = APIRouter(prefix="/v1/threads", tags=["threads"])
 HIDDEN = ("owner", "thread_id")
@@ -42,7 +42,7 @@ def begin(here: Here, owner: Owner, new: NewThread | None = None) -> dict[str, A
 def list_threads(here: Here, owner: Owner, before: Before = None, limit: Limit = 20) -> dict[str, Any]:
     """List conversations, newest first."""
     with here.database.read() as connection:
-        listed = page(lambda n: runs.threads_of(connection, owner, before=before, limit=n), limit)
+        listed = page(lambda n: views.threads_of(connection, owner, before=before, limit=n), limit)
     return listed | {"data": [_shown(row) for row in listed["data"]]}
 
 
@@ -50,7 +50,7 @@ def list_threads(here: Here, owner: Owner, before: Before = None, limit: Limit =
 def get_thread(thread_id: str, here: Here, owner: Owner) -> dict[str, Any]:
     """Give a conversation with its messages."""
     with here.database.read() as connection:
-        found = runs.thread(connection, owner, thread_id)
+        found = views.thread(connection, owner, thread_id)
     return _shown(found) | {"messages": [_shown(message) for message in found["messages"]]}
 
 
@@ -83,8 +83,8 @@ def say(
 def list_runs(thread_id: str, here: Here, owner: Owner, before: Before = None, limit: Limit = 20) -> dict[str, Any]:
     """List the runs of a conversation, newest first."""
     with here.database.read() as connection:
-        runs.thread(connection, owner, thread_id)
-        return page(lambda n: runs.list_(connection, owner, thread_id=thread_id, before=before, limit=n), limit)
+        views.thread(connection, owner, thread_id)
+        return page(lambda n: views.list_(connection, owner, thread_id=thread_id, before=before, limit=n), limit)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from models.language.errors import LanguageModelError
 from orchestrator.planner.answer import StepResult
 from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
 from orchestrator.planner.plan import AssetLine, Plan
-from store import assets, runs
+from store import assets, runs, views
 from store.runs import PLAN, REPLY
 from store.steps import Claim
 from store.tables import messages, step_assets, steps
@@ -116,7 +116,7 @@ def _history(connection: Connection, run: Row[Any]) -> list[tuple[str, str]]:
 
 
 def _results(connection: Connection, owner: str, run_id: str) -> Sequence[StepResult]:
-    run = runs.get(connection, owner, run_id)
+    run = views.get(connection, owner, run_id)
     ids = [asset_id for step in run["steps"] for asset_id in step["assets"]]
     lines = {asset.id: _line(asset) for asset in assets.get_many(connection, owner, ids)}
     return [_result(step, lines) for step in run["steps"]]

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks.desk import Desk
-from store import runs
+from store import runs, views
 from store.database import Database
 from store.runs import NewRun, UnknownId, WrongState
 
@@ -86,7 +86,7 @@ def test_words_become_a_plan_its_steps_and_an_answer(desk: Desk) -> None:
     run = desk.run(run_id)
     assert (run["status"], run["reply"]) == ("completed", "Here are two cats.")
     with desk.database.read() as connection:
-        said = runs.thread(connection, "ada", thread_id)["messages"]
+        said = views.thread(connection, "ada", thread_id)["messages"]
     assert [(m["role"], m["content"]) for m in said] == [("user", "two cats"), ("assistant", "Here are two cats.")]
     assert [e for e in desk.events(run_id) if e.startswith(("run.", "plan."))] == [
         "run.created",
@@ -138,7 +138,7 @@ def test_when_planning_fails_the_run_fails_and_says_why(desk: Desk) -> None:
     assert desk.status(run_id) == "failed"
     assert desk.run(run_id)["error"]["message"] == "I do not understand"
     with desk.database.read() as connection:
-        assert runs.thread(connection, "ada", thread_id)["messages"][-1]["content"] == "I do not understand"
+        assert views.thread(connection, "ada", thread_id)["messages"][-1]["content"] == "I do not understand"
 
 
 class TestFailure:
@@ -334,7 +334,7 @@ class TestOwners:
             with pytest.raises(UnknownId, match=run_id):
                 desk.change(lambda t, touch=touch: touch(t, "bob", run_id))  # type: ignore[misc]
         with pytest.raises(UnknownId), desk.database.read() as connection:
-            runs.get(connection, "bob", run_id)
+            views.get(connection, "bob", run_id)
         with pytest.raises(UnknownId):
             desk.change(lambda t: runs.approve(t, "bob", run_id, {}, ()))
 
@@ -347,9 +347,9 @@ class TestOwners:
         ids = [desk.plan(desk.step("s1")) for _ in range(5)]
         desk.plan(desk.step("s1"), owner="bob")
         with desk.database.read() as connection:
-            first = runs.list_(connection, "ada", limit=2)
-            second = runs.list_(connection, "ada", limit=9, before=first[-1]["id"])
-            done = runs.list_(connection, "ada", status="completed")
+            first = views.list_(connection, "ada", limit=2)
+            second = views.list_(connection, "ada", limit=9, before=first[-1]["id"])
+            done = views.list_(connection, "ada", status="completed")
         listed = [run["id"] for run in first + second]
         assert sorted(listed) == sorted(ids)
         assert listed == sorted(listed, reverse=True)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from benchmarks.desk import Desk
-from store import assets, runs, transition
+from store import assets, runs, transition, views
 from tests.workers.conftest import Shop, drawn
 from tools.base import Job, Made
 from workers import verify
@@ -31,7 +31,7 @@ def check(shop: Shop, asset_id: str) -> dict[str, Any]:
     run_id = shop.bench.change(lambda t: runs.accept(t, verify.new_run("ada", asset_id, "image"))).run_id
     shop.work()
     with shop.bench.database.read() as connection:
-        return runs.get(connection, "ada", run_id)
+        return views.get(connection, "ada", run_id)
 
 
 def made_from_a_cat(shop: Shop) -> tuple[str, str]:
@@ -41,7 +41,7 @@ def made_from_a_cat(shop: Shop) -> tuple[str, str]:
     run_id = shop.order({"tool": "draw", "args": {"seed": 7}}, {"tool": "copy", "args": {"about": ["$s1"], "seed": 8}})
     shop.work()
     with shop.bench.database.read() as connection:
-        source, made = runs.get(connection, "ada", run_id)["assets"]
+        source, made = views.get(connection, "ada", run_id)["assets"]
     return source, made
 
 
@@ -71,7 +71,7 @@ def test_a_tool_without_a_promise_says_so(shop: Shop, desk: Desk) -> None:
     run_id = shop.order({"tool": "write", "args": {"seed": 1}})
     shop.work()
     with shop.bench.database.read() as connection:
-        (text,) = runs.get(connection, "ada", run_id)["assets"]
+        (text,) = views.get(connection, "ada", run_id)["assets"]
     run = check(shop, text)
     assert run["status"] == "failed"
     assert "does not promise" in run["error"]["message"]
