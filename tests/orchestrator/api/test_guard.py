@@ -42,7 +42,7 @@ def test_an_error_of_ours_is_told_in_the_envelope_and_not_in_detail(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("store.runs.list_", broken)
+    monkeypatch.setattr("store.views.list_", broken)
     answer = api.get("/v1/runs")
     assert answer.status_code == 500
     assert "secret" not in answer.text
