@@ -150,6 +150,16 @@ class Lineage:
         }
 
 
+@dataclass(frozen=True)
+class Made:
+    """Assets of one owner and where they come from: the step that made them, or neither run nor step (an upload)."""
+
+    owner: str
+    assets: Sequence[NewAsset]
+    run_id: str | None = None
+    step_id: str | None = None
+
+
 def insert(
     connection: Connection,
     owner: str,
@@ -160,22 +170,42 @@ def insert(
     now: float,
 ) -> None:
     """Save assets with their tags, edges and vectors and, of a step, as its results in order."""
-    _insert(connection, assets, [_row(asset, owner, run_id, step_id, now) for asset in made])
+    insert_all(connection, [Made(owner, made, run_id, step_id)], now=now)
+
+
+def insert_all(connection: Connection, made: Sequence[Made], *, now: float) -> None:
+    """Save what several steps made, as `insert` does, in a handful of statements."""
+    each = [(one, asset) for one in made for asset in one.assets]
+    _insert(connection, assets, [_row(asset, one.owner, one.run_id, one.step_id, now) for one, asset in each])
     _insert(
-        connection, asset_tags, [{"asset_id": asset.id, "tag": tag} for asset in made for tag in clean_tags(asset.tags)]
+        connection,
+        asset_tags,
+        [{"asset_id": asset.id, "tag": tag} for _, asset in each for tag in clean_tags(asset.tags)],
     )
     _insert(
         connection,
         asset_edges,
-        [{"child_id": asset.id, "parent_id": parent} for asset in made for parent in dict.fromkeys(asset.parents)],
+        [{"child_id": asset.id, "parent_id": parent} for _, asset in each for parent in dict.fromkeys(asset.parents)],
     )
     _insert(
         connection,
         vectors,
-        [_vector_row(asset.id, owner, space, value) for asset in made for space, value in asset.vectors.items()],
+        [
+            _vector_row(asset.id, one.owner, space, value)
+            for one, asset in each
+            for space, value in asset.vectors.items()
+        ],
     )
-    if step_id is not None:
-        link(connection, step_id, [asset.id for asset in made])
+    _insert(
+        connection,
+        step_assets,
+        [
+            {"step_id": one.step_id, "position": position, "asset_id": asset.id}
+            for one in made
+            if one.step_id is not None
+            for position, asset in enumerate(one.assets)
+        ],
+    )
 
 
 def link(connection: Connection, step_id: str, asset_ids: Sequence[str]) -> None:

@@ -333,12 +333,20 @@ def any_expired(connection: Connection, now: float) -> bool:
     return connection.execute(expired).first() is not None
 
 
-def any_overlooked(connection: Connection, queues: Sequence[str], before: float) -> bool:
-    """Say whether a step of these queues could have been claimed since `before`: its message was lost or is late."""
-    waiting = select(steps.c.id).where(
-        steps.c.status == "queued", steps.c.queue.in_(queues), steps.c.available_at < before
+_WAITING = (
+    select(steps.c.id)
+    .where(
+        steps.c.status == "queued",
+        steps.c.queue.in_(bindparam("of_queues", expanding=True)),
+        steps.c.available_at <= bindparam("of_before"),
     )
-    return connection.execute(waiting.limit(1)).first() is not None
+    .limit(1)
+)
+
+
+def any_claimable(connection: Connection, queues: Sequence[str], before: float) -> bool:
+    """Say, without a lock, whether a step of these queues could have been claimed at the time `before`."""
+    return connection.execute(_WAITING, {"of_queues": list(queues), "of_before": before}).first() is not None
 
 
 def release(connection: Connection, worker: str, now: float) -> int:

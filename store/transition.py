@@ -83,8 +83,9 @@ class Transition:
 
     def flush(self) -> None:
         """Write the events and the outbox rows."""
-        for run_id in sorted(self._events):
-            self._write_events(run_id, self._events[run_id])
+        rows = [row for run_id in sorted(self._events) for row in self._numbered(run_id, self._events[run_id])]
+        if rows:
+            self.connection.execute(_ADD_EVENTS, rows)
         self._events.clear()
         if self._outbox:
             statement = self.upsert(outbox)
@@ -96,22 +97,12 @@ class Transition:
                 self._outbox,
             )
 
-    def _write_events(self, run_id: str, new: list[tuple[str, dict[str, Any]]]) -> None:
+    def _numbered(self, run_id: str, new: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
         last = self.connection.execute(_COUNT_EVENTS, {"of_run": run_id, "more": len(new)}).scalar_one()
-        first = last - len(new) + 1
-        self.connection.execute(
-            _ADD_EVENTS,
-            [
-                {
-                    "run_id": run_id,
-                    "sequence_number": first + offset,
-                    "type": event,
-                    "data": fields,
-                    "created_at": self.now,
-                }
-                for offset, (event, fields) in enumerate(new)
-            ],
-        )
+        return [
+            {"run_id": run_id, "sequence_number": number, "type": event, "data": fields, "created_at": self.now}
+            for number, (event, fields) in enumerate(new, last - len(new) + 1)
+        ]
 
 
 def run(database: Database, change: Callable[[Transition], T], *, durable: bool = False) -> tuple[T, list[Wake]]:

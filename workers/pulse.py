@@ -94,7 +94,7 @@ class Pulse:
         """Take what was overlooked: SQL is the truth, also where messages are lost or the broker is away."""
         if self._bench.leases.idle:
             with self._bench.database.read() as connection:
-                found = steps.any_overlooked(connection, self._bench.queues, time.time() - OVERLOOKED_S)
+                found = steps.any_claimable(connection, self._bench.queues, time.time() - OVERLOOKED_S)
             if found:
                 self._take()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,6 +51,9 @@ def work(bench: Bench) -> int:
     Returns:
         How many steps were carried out; 0 if there was nothing to do.
     """
+    with bench.database.read() as connection:  # most messages come after their step went along with another's call
+        if not steps.any_claimable(connection, bench.queues, time.time()):
+            return 0
     batch_sizes = {spec.name: spec.batch for spec in bench.specs.values()}
     claims: list[Claim] = bench.change(
         lambda t: steps.claim(t, queues=bench.queues, worker=bench.name, lease_s=bench.lease_s, batch_sizes=batch_sizes)
@@ -166,21 +170,30 @@ def _store(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
         new[one.claim.id].append(asset)
 
     def done(t: Transition) -> None:
-        for one, outcome in sorted(made, key=lambda pair: pair[0].claim.run_id):
-            try:
-                steps.guard(t, one.claim)
-            except LeaseLost as lost:
-                log.warning("%s; its result is dropped", lost)
-                continue
-            _write(t, one, new[one.claim.id], [item.asset_id for item in outcome if isinstance(item, Found)])
+        held = [(one, outcome) for one, outcome in sorted(made, key=_by_run) if _is_held(t, one.claim)]
+        origins = [assets.Made(one.claim.owner, new[one.claim.id], one.claim.run_id, one.claim.id) for one, _ in held]
+        assets.insert_all(t.connection, origins, now=t.now)
+        for one, outcome in held:
+            _complete(t, one, new[one.claim.id], [item.asset_id for item in outcome if isinstance(item, Found)])
 
     bench.change(done)
 
 
-def _write(t: Transition, one: Ready, new: Sequence[NewAsset], found: Sequence[str]) -> None:
+def _by_run(pair: tuple[Ready, Any]) -> str:
+    return pair[0].claim.run_id
+
+
+def _is_held(t: Transition, claim: Claim) -> bool:
+    try:
+        steps.guard(t, claim)
+    except LeaseLost as lost:
+        log.warning("%s; its result is dropped", lost)
+        return False
+    return True
+
+
+def _complete(t: Transition, one: Ready, new: Sequence[NewAsset], found: Sequence[str]) -> None:
     claim = one.claim
-    if new:
-        assets.insert(t.connection, claim.owner, new, run_id=claim.run_id, step_id=claim.id, now=t.now)
     for asset in new:
         t.emit(
             claim.run_id,
