@@ -21,7 +21,7 @@ def text_encoder(settings: Settings) -> TextEncoder | HashEncoder:
 
     if settings.encoder == "hash":
         return HashEncoder()
-    return TextEncoder(settings.encoder or settings.home / FOLDER / ENCODER_FOLDER)
+    return TextEncoder(settings.encoder or settings.home / FOLDER / ENCODER_FOLDER, settings.net_threads or None)
 
 
 def text_space(settings: Settings) -> str:

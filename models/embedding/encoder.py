@@ -35,7 +35,7 @@ class TextEncoder:
 
     Args:
         model: a folder, or a name that sentence-transformers knows.
-        threads: of torch; None leaves torch's own choice. A plain BERT folder needs no torch.
+        threads: of torch; None leaves torch's own choice.
     """
 
     def __init__(self, model: str | Path, threads: int | None = None) -> None:
@@ -75,10 +75,7 @@ class TextEncoder:
 
     def _load(self) -> Callable[[str], np.ndarray]:
         if self._one is None:
-            from models.embedding import bert
-
-            folder = Path(self.model)
-            self._one, self._dim = _plain(folder) if bert.fits(folder) else _library(self.model, self.threads)
+            self._one, self._dim = _open(self.model, self.threads)
         return self._one
 
 
@@ -104,14 +101,7 @@ class HashEncoder:
         return np.random.default_rng(seed).standard_normal(self.dim)
 
 
-def _plain(folder: Path) -> tuple[Callable[[str], np.ndarray], int]:
-    from models.embedding.bert import Bert
-
-    net = Bert(folder)
-    return net.encode, net.dim
-
-
-def _library(model: str, threads: int | None) -> tuple[Callable[[str], np.ndarray], int]:
+def _open(model: str, threads: int | None) -> tuple[Callable[[str], np.ndarray], int]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     import torch
     from sentence_transformers import SentenceTransformer

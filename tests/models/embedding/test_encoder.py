@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.embedding import HashEncoder, TextEncoder, bert, encoder
+from models.embedding import HashEncoder, TextEncoder, encoder
 from models.embedding.encoder import Encoder
 
+# Importing sentence-transformers warns of its own doings.
+pytestmark = pytest.mark.filterwarnings("ignore")
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "happy", "sad", "cat", "dog", "a", "##s", "the", "sun"]
 
 
@@ -125,51 +126,24 @@ def test_the_space_is_named_after_the_model(folder: Path) -> None:
 def test_what_was_encoded_is_remembered(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder, "REMEMBERED", 2)
     calls: list[str] = []
-    one = bert.Bert.encode
-    monkeypatch.setattr(bert.Bert, "encode", lambda net, text: (calls.append(text), one(net, text))[1])
     made = TextEncoder(folder)
+    made.encode(["a"])
+    one = made._one
+    assert one is not None
+    made._known.clear()
+    made._one = lambda text: (calls.append(text), one(text))[1]
     made.encode(["a", "a", "b", "a", "c", "a", "b"])
     assert calls == ["a", "b", "c", "b"]
 
 
-def test_it_equals_sentence_transformers(folder: Path) -> None:
-    """In a process of its own: the library takes seconds to import and warns of its own doings."""
-    code = (
-        "import sys, numpy as np\n"
-        "from models.embedding.encoder import TextEncoder, _library\n"
-        "texts = ['happy cat', 'The SUN, a dog?', '', 'unknown words', 'sad cats ' * 30]\n"
-        "one, dim = _library(sys.argv[1], 1)\n"
-        "ours, theirs = TextEncoder(sys.argv[1]).encode(texts), np.stack([one(text) for text in texts])\n"
-        "assert dim == ours.shape[1] == 12, dim\n"
-        "assert np.abs(ours - theirs).max() < 1e-5, np.abs(ours - theirs).max()\n"
-    )
-    asked = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=False)
-    assert asked.returncode == 0, asked.stderr
+def test_a_model_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing-here"):
+        TextEncoder(tmp_path / "nothing-here").encode(["a"])
 
 
-def test_loading_a_plain_folder_brings_no_torch(folder: Path) -> None:
+def test_naming_the_space_loads_nothing(folder: Path) -> None:
     code = (
-        "import sys; from models.embedding import TextEncoder; TextEncoder(sys.argv[1]).encode(['cat'])\n"
-        "assert not {'torch', 'sentence_transformers', 'sklearn'} & set(sys.modules)\n"
+        "import sys; from models.embedding import TextEncoder; print(TextEncoder(sys.argv[1]).space)\n"
+        "assert not {'torch', 'sentence_transformers'} & set(sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", code, str(folder)], check=False).returncode == 0
-
-
-def test_only_plain_folders_fit(folder: Path, tmp_path: Path) -> None:
-    assert bert.fits(folder)
-    assert not bert.fits(tmp_path)
-    for path in folder.rglob("*"):
-        if path.is_file():
-            (tmp_path / path.relative_to(folder)).parent.mkdir(exist_ok=True)
-            (tmp_path / path.relative_to(folder)).write_bytes(path.read_bytes())
-    assert bert.fits(tmp_path)
-    config = json.loads((tmp_path / "1_Pooling" / "config.json").read_text())
-    config |= {"pooling_mode_mean_tokens": False, "pooling_mode_cls_token": True}
-    (tmp_path / "1_Pooling" / "config.json").write_text(json.dumps(config))
-    assert not bert.fits(tmp_path)
-
-
-def test_gelu() -> None:
-    x = np.linspace(-6, 6, 241, dtype=np.float32)
-    exact = [value * (1 + math.erf(value / math.sqrt(2))) / 2 for value in x.tolist()]
-    np.testing.assert_allclose(bert.gelu(x), exact, atol=2e-6)
