@@ -65,6 +65,9 @@ class Settings(BaseSettings):
     lease_s: float = Field(15, gt=0, le=3600, description="how long a worker owns a step without a sign of life")
     max_attempts: int = Field(3, ge=1, le=20, description="how often a step is begun before it is given up")
     planner_slots: int = Field(3, ge=1, le=64, description="runs that are planned or answered at once")
+    image_slots: int = Field(
+        2, ge=1, le=64, description="calls of the image nets at once; a video does not stop pictures"
+    )
     net_threads: int = Field(1, ge=1, le=256, description="threads of a forward pass; more gain little and wait much")
     preload: bool = Field(True, description="load the nets when a worker starts, not at the first step")  # noqa: FBT003
     memory_mb: int = Field(2048, ge=128, description="models above this sum leave memory, least recently used first")

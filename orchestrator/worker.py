@@ -125,7 +125,7 @@ def main() -> int:
         threading.Thread(target=_preload, args=(bench, name), daemon=True, name="preload").start()
     if name == "planner":
         threading.Thread(target=_watch_index, args=(bench,), daemon=True, name="index").start()
-    serve(bench, threads=settings.planner_slots if name == "planner" else 1)
+    serve(bench, threads=settings.planner_slots if name == "planner" else settings.image_slots)
     return 0
 
 

@@ -134,16 +134,23 @@ def _served(t: Transition, owners: set[str]) -> None:
     )
 
 
+_BEGIN = (
+    update(runs)
+    .where(runs.c.id.in_(bindparam("of_runs", expanding=True)), runs.c.status == "pending")
+    .values(status=bindparam("of_status"), started_at=bindparam("of_now"))
+    .returning(runs.c.id)
+)
+
+
 def _started(t: Transition, rows: Sequence[Row[Any]]) -> None:
-    for row in sorted(rows, key=lambda r: str(r.run_id)):
-        status = "planning" if row.tool == PLAN else "in_progress"
-        begun = t.connection.execute(
-            update(runs)
-            .where(runs.c.id == row.run_id, runs.c.status == "pending")
-            .values(status=status, started_at=t.now)
-        ).rowcount
-        if begun and status == "in_progress":
+    """Say that the steps of one call have begun, and their runs with them."""
+    status = "planning" if rows[0].tool == PLAN else "in_progress"
+    given = {"of_runs": sorted({row.run_id for row in rows}), "of_status": status, "of_now": t.now}
+    begun = set(t.connection.execute(_BEGIN, given).scalars())
+    for row in rows:
+        if row.run_id in begun and status == "in_progress":
             t.emit(row.run_id, "run.started")
+            begun.remove(row.run_id)
         if not row.tool.startswith("studio."):
             t.emit(row.run_id, "step.started", step=row.name, tool=row.tool, attempt=row.attempts)
 
