@@ -284,17 +284,6 @@ def stop(t: Transition, claim_: Claim) -> None:
     run_rows.advance(t, claim_.run_id)
 
 
-def give_back(t: Transition, claim_: Claim) -> None:
-    """Put a claimed step back as if it had not been claimed: the worker stops before it ran it."""
-    mine = t.connection.execute(
-        update(steps)
-        .where(_mine(claim_))
-        .values(status="queued", attempts=steps.c.attempts - 1, lease_until=None, worker=None)
-    ).rowcount
-    if mine:
-        t.wake("step", claim_.id, _queue(t, claim_.id), claim_.priority)
-
-
 def reap(t: Transition) -> int:
     """Take back the steps whose lease ended: queue them again, or bury them after the last attempt.
 

@@ -152,7 +152,6 @@ class TestFencing:
                 write(late)
         with pytest.raises(LeaseLost):
             save_asset(desk, late)
-        desk.change(lambda t: steps.give_back(t, late))
         assert (desk.run(run_id), desk.events(run_id), desk.calls()) == before
 
         made = save_asset(desk, now)
@@ -279,14 +278,6 @@ class TestReaper:
         with desk.database.read() as connection:
             assert steps.any_expired(connection, time.time())
         assert desk.reap() == 1
-
-    def test_a_step_given_back_counts_no_attempt(self, desk: Desk) -> None:
-        run_id = desk.plan(desk.step("s1", max_attempts=1))
-        claim = desk.one()
-        desk.change(lambda t: steps.give_back(t, claim))
-        assert desk.calls() == [("step", claim.id)]
-        desk.complete(desk.one())
-        assert desk.status(run_id) == "completed"
 
 
 class TestTryLater:
