@@ -20,6 +20,7 @@ install: .venv/.installed
 	@test -n "$(SYSTEM_PYTHON)" || { echo "Python 3.11 or 3.12 is needed: apt install python3 python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || "$(SYSTEM_PYTHON)" -m venv .venv || { rm -rf .venv; \
 		echo "no virtual environment could be made: apt install python3-venv" >&2; exit 1; }
+	@echo "Installing into .venv; the first time takes some minutes."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m pip check
 	@touch $@
