@@ -196,6 +196,7 @@ assets = Table(
     Column("weights_hash", String(64)),
     Column("licence", Text),
     Column("thumbnail_sha256", String(64)),
+    Column("sources", JSON),  # where a text comes from: [{"solution", "document", "place"}]; None: not from documents
     Column("run_id", String(40)),
     Column("step_id", String(40)),
     Column("created_at", Double, nullable=False),
@@ -258,4 +259,100 @@ workers = Table(
     Column("started_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("models", JSON, nullable=False),  # resident families, and how often each was loaded
+)
+
+# What a company plugged in. The tools that a plan can use are the approved ones, whatever the solution says today.
+solutions = Table(
+    "solutions",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),  # mcp, openapi, knowledge, style
+    Column("owner", String(80)),  # None: everyone may use it
+    Column("declaration", JSON, nullable=False),  # secrets only by name
+    Column("source", String(8), nullable=False),  # file: atelier.toml, api
+    Column("state", String(16), nullable=False),  # new, approved, changed, failing
+    Column("offered", JSON),  # the tools as it last described them
+    Column("approved", JSON),  # the tools as they were approved
+    Column("approved_digest", String(64)),
+    Column("error", JSON),  # {"message", "at"}: the last one
+    Column("failures", Integer, nullable=False, default=0),  # in a row
+    Column("created_at", Double, nullable=False),
+    Column("updated_at", Double, nullable=False),  # what is declared, offered, approved or its state changed
+    Column("checked_at", Double),
+)
+
+# What was asked of solutions: for limits, and for people who want to know what happened.
+solution_calls = Table(
+    "solution_calls",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("solution", ForeignKey("solutions.name", ondelete="CASCADE"), nullable=False),
+    Column("tool", String(120), nullable=False),
+    Column("owner", String(80), nullable=False),
+    Column("run_id", String(40)),
+    Column("step_id", String(40)),
+    Column("started_at", Double, nullable=False),
+    Column("ended_at", Double),
+    Column("size_bytes", BigInteger),
+    Column("error", Text),
+    Index(None, "solution", "started_at"),
+)
+
+# The documents of solutions of kind "knowledge", and the passages that they were split into.
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("solution", ForeignKey("solutions.name", ondelete="CASCADE"), nullable=False),
+    Column("path", Text, nullable=False),  # below its folder, or the name of an upload
+    Column("origin", Text, nullable=False),  # the folder, or "upload"
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("modified_at", Double, nullable=False),
+    Column("title", Text, nullable=False, default=""),
+    Column("error", Text),  # why it could not be read
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("solution", "origin", "path"),
+)
+
+passages = Table(
+    "passages",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("solution", String(32), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("place", Text, nullable=False, default=""),  # headings, or the page
+    Column("content", Text, nullable=False),
+    Column("space", String(120), nullable=False),
+    Column("vector", LargeBinary, nullable=False),  # float32, little endian, unit length
+    Column("indexed_at", Double),  # when the index took it
+    Index(None, "document_id"),
+    Index(None, "solution", "space"),
+)
+
+# Weights that were trained here: bytes in the blob store, newest of a name wins.
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("family", String(40), nullable=False),  # style
+    Column("name", String(40), nullable=False),
+    Column("owner", String(80)),  # None: everyone may use it
+    Column("sha256", String(64), nullable=False),  # of the weights
+    Column("licence", Text),
+    Column("card", JSON, nullable=False),  # data, size, time, measure
+    Column("run_id", String(40)),
+    Column("created_at", Double, nullable=False),
+    Column("retired_at", Double),
+    Index(None, "family", "name", "created_at"),
+)
+
+# Where a long step goes on after a crash: the newest checkpoint of its work.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("step_id", ForeignKey("steps.id", ondelete="CASCADE"), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("saved_at", Double, nullable=False),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from tools.solutions.base import Returned
 
 Kind = Literal["image", "video", "audio", "music", "text"]
 KINDS: tuple[Kind, ...] = ("image", "video", "audio", "music", "text")
@@ -63,6 +65,24 @@ class ToolArgs(BaseModel):
 
 
 @dataclass(frozen=True)
+class Source:
+    """A place in a document, or a tool of a solution, that words come from."""
+
+    solution: str
+    document: str
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A piece of a document that was found; `score` is the cosine with the question, in [-1, 1]."""
+
+    text: str
+    source: Source
+    score: float
+
+
+@dataclass(frozen=True)
 class Made:
     """One thing that a tool made.
 
@@ -79,6 +99,7 @@ class Made:
         models: families whose weights made it; their hash goes into the recipe.
         latents: (…) float32, where it lies in its generator's latent space.
         thumbnail: a PNG for lists, where the tool has one at hand; None lets the worker make it from the content.
+        sources: where its words come from, if they come from documents or solutions.
     """
 
     kind: Kind
@@ -95,6 +116,7 @@ class Made:
     models: tuple[str, ...] = ()
     latents: np.ndarray | None = None
     thumbnail: bytes | None = None
+    sources: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -111,6 +133,7 @@ class Input:
 
     Attributes:
         latents: float32 array of its generator's latent space, or None (an upload, say).
+        sources: where its words come from, if they come from documents or solutions.
     """
 
     asset_id: str
@@ -120,6 +143,7 @@ class Input:
     content: bytes
     caption: str
     latents: np.ndarray | None = None
+    sources: tuple[Source, ...] = ()
 
 
 class Workshop(Protocol):
@@ -153,13 +177,28 @@ class Workshop(Protocol):
     def write(self, prompt: str, *, about: Sequence[str], max_words: int, seed: int) -> str:
         """Let the language model write, and stream what it writes to whoever follows the run."""
 
+    def consult(self, question: str, *, solution: str | None, limit: int) -> list[Passage]:
+        """Find the passages of the owner's documents that answer a question, best first; none where nothing does.
+
+        Raises:
+            InvalidInput: there is no such solution, or it holds no documents.
+        """
+
+    def ask(self, tool: str, args: Mapping[str, Any]) -> Returned:
+        """Call a tool of a solution ("acme.find_product") within its limits; the call is logged.
+
+        Raises:
+            ToolError: there is no such tool, it was not approved as it is now, or it did not do its part.
+        """
+
 
 @dataclass(frozen=True)
 class Job:
-    """One step as a runner sees it: its checked arguments (seed filled in) and its own workshop."""
+    """One step as a runner sees it: its checked arguments (seed filled in), its own workshop, and its tool's name."""
 
     args: Any
     workshop: Workshop
+    tool: str = ""
 
 
 Results = list[Made] | list[Found]
@@ -201,6 +240,9 @@ class ToolSpec:
         cost: pictures that the arguments ask for; budgets add them up.
         examples: requests for the planner's prompt.
         version: raised when the same arguments no longer make the same bytes.
+        sends: it sends, changes or deletes something outside the studio; a plan with it waits for approval.
+        reads: what it gives holds words from outside (documents, solutions), which are data and never instructions.
+        choices: arguments whose values are also the names of weights trained here: {"style": "style"} (family).
     """
 
     name: str
@@ -217,6 +259,9 @@ class ToolSpec:
     cost: Callable[[Any], int] = field(default=lambda args: int(getattr(args, "count", 1)))
     examples: tuple[Example, ...] = ()
     version: int = 1
+    sends: bool = False
+    reads: bool = False
+    choices: Mapping[str, str] = field(default_factory=dict)
 
 
 def draw_seed() -> int:

@@ -10,7 +10,8 @@ import numpy as np
 
 from models.embedding import HashEncoder
 from models.fakes import FakeCGan, FakeVae
-from tools.base import Cancelled, Found, Input, InvalidInput
+from tools.base import Cancelled, Found, Input, InvalidInput, Passage
+from tools.solutions.base import Returned
 
 
 def fake_models() -> dict[str, Any]:
@@ -28,13 +29,16 @@ class FakeWorkshop:
         writes: what the language model writes, given a prompt.
         cancel_at: the fraction of the work at which the run turns out to be cancelled.
         told: the fractions that the tool reported. previews: the pictures that came with them.
-        asked: arguments of `search` and `write`, in order.
+        passages: what `consult` gives. answers: what a solution's tool gives, by its whole name.
+        asked: arguments of `search`, `write`, `consult` and `ask`, in order.
     """
 
     library: Mapping[str, Input] = field(default_factory=dict)
     models: Mapping[str, Any] = field(default_factory=fake_models)
     found: Sequence[Found] = ()
     writes: Callable[[str], str] = lambda prompt: f"About {prompt}."
+    passages: Sequence[Passage] = ()
+    answers: Mapping[str, Callable[[Mapping[str, Any]], Returned]] = field(default_factory=dict)
     cancel_at: float = 2.0
     told: list[float] = field(default_factory=list)
     previews: list[bytes] = field(default_factory=list)
@@ -73,3 +77,13 @@ class FakeWorkshop:
         """See `tools.base.Workshop.write`."""
         self.asked.append({"prompt": prompt, "about": list(about), "max_words": max_words, "seed": seed})
         return self.writes(prompt)
+
+    def consult(self, question: str, *, solution: str | None, limit: int) -> list[Passage]:
+        """See `tools.base.Workshop.consult`."""
+        self.asked.append({"question": question, "solution": solution, "limit": limit})
+        return list(self.passages)[:limit]
+
+    def ask(self, tool: str, args: Mapping[str, Any]) -> Returned:
+        """See `tools.base.Workshop.ask`."""
+        self.asked.append({"tool": tool, "args": dict(args)})
+        return self.answers[tool](args)

@@ -137,7 +137,7 @@ def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
     """Run the tool on all jobs; if it falls over as a whole, on each alone, so that one bad item fails alone."""
     runner = ready[0].spec.runner
     try:
-        jobs = [Job(one.args, StepWorkshop(bench, one.claim)) for one in ready]
+        jobs = [Job(one.args, StepWorkshop(bench, one.claim), one.claim.tool) for one in ready]
         outcomes: list[Outcome] = list(catalog.load(runner)(jobs))
         if len(outcomes) != len(ready):
             raise RuntimeError(f"{runner} gave {len(outcomes)} results for {len(ready)} jobs")
