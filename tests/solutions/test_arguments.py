@@ -16,8 +16,8 @@ from orchestrator.planner.signatures import signature
 from tools.base import Input, InvalidInput, ToolSpec
 from tools.fakes import FakeWorkshop
 from tools.recipes import args_of
-from tools.solutions.arguments import args_model, spec
-from tools.solutions.attached import asset_arguments, attach
+from tools.solutions.arguments import args_model, asset_arguments, spec
+from tools.solutions.attached import attach
 from tools.solutions.base import McpDeclaration, OfferedTool, SolutionFault
 from workers.planned import new_steps
 from workers.resolve import check_args, is_list, takes
@@ -151,7 +151,7 @@ def test_the_runner_puts_content_where_references_stood() -> None:
         "none": {"type": "string"},
     }
     kinds = {"find.logo": "image", "find.links": "image", "find.text": "text", "find.none": "image"}
-    assets = asset_arguments(offered(properties), kinds)  # type: ignore[arg-type]
+    assets = asset_arguments(made(offered(properties), takes=kinds).args)
     workshop = FakeWorkshop(
         library={
             "i": Input("i", "image", "image/png", "0", b"\x89PNG", "a logo"),

@@ -12,7 +12,7 @@ from pydantic_core import SchemaError
 
 from tools.base import Example, Kind, ToolArgs, ToolSpec
 from tools.solutions import shapes
-from tools.solutions.attached import kinds_of
+from tools.solutions.attached import AssetArgument, described, kinds_of
 from tools.solutions.base import McpDeclaration, OfferedTool, OpenApiDeclaration, SolutionFault
 from tools.solutions.schemas import plain
 
@@ -39,6 +39,7 @@ class SolutionArgs(ToolArgs):
 
     model_config = ConfigDict(protected_namespaces=())
     model_fields: ClassVar[Any] = _ByOwnName()
+    _assets: ClassVar[Mapping[str, AssetArgument]] = {}
 
     def model_dump(self, **how: Any) -> dict[str, Any]:
         """Give the arguments by their own names; a required one stays, also where it is null."""
@@ -78,13 +79,19 @@ def args_model(name: str, tool: OfferedTool, takes: Mapping[str, Kind]) -> type[
             ),
         )
     try:
-        made: type[ToolArgs] = create_model(
+        made: type[SolutionArgs] = create_model(
             f"{tool.name}_arguments", __base__=SolutionArgs, __doc__=f"Arguments of `{name}`.", **fields
         )
         made.model_json_schema()
     except (PydanticUserError, SchemaError, ValueError, TypeError, NameError, OverflowError) as error:
         raise SolutionFault(f"the schema of {name!r} cannot be used: {str(error)[:200]}") from error
+    made._assets = described(properties, kinds)
     return made
+
+
+def asset_arguments(args: type[ToolArgs]) -> Mapping[str, AssetArgument]:
+    """Give the arguments that take assets, by the names that plans use; none for what no solution's tool takes."""
+    return args._assets if issubclass(args, SolutionArgs) else {}
 
 
 def spec(solution: str, tool: OfferedTool, declaration: McpDeclaration | OpenApiDeclaration) -> ToolSpec:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tools.base import Input, Kind
-from tools.solutions.base import OfferedTool, SolutionFault
-from tools.solutions.schemas import plain
+from tools.solutions.base import SolutionFault
 
 # A sound is one whether it was called music or not.
 FITTING: Mapping[Kind, tuple[Kind, ...]] = {"audio": ("audio", "music"), "music": ("audio", "music")}
@@ -40,22 +39,19 @@ class AssetArgument:
         return f"data:{media_type};base64,{letters}" if self.encoding == "data_url" else letters
 
 
-def asset_arguments(tool: OfferedTool, takes: Mapping[str, Kind]) -> dict[str, AssetArgument]:
-    """Give the arguments of a tool that take assets, by the names that plans use.
+def described(properties: Mapping[str, Any], kinds: Mapping[str, tuple[Kind, ...]]) -> dict[str, AssetArgument]:
+    """Give what takes assets among arguments.
 
     Args:
-        tool: as the solution describes it.
-        takes: what its declaration says, `{"<tool>.<argument>": kind}`.
-
-    Raises:
-        SolutionFault: its schema cannot be used.
+        properties: plain schemas of the arguments.
+        kinds: the kinds that they take (see `kinds_of`).
     """
-    properties = plain(tool.parameters, tool.name).get("properties", {})
     found = {}
-    for name, kinds in kinds_of(tool.name, tool.name, properties, takes).items():
+    for name, fitting in kinds.items():
         value = _value(properties[name])
         many = _is_list(properties[name])
-        found[name] = AssetArgument(kinds, many, _encoding(_value(value.get("items", {})) if many else value, kinds))
+        item = _value(value.get("items", {})) if many else value
+        found[name] = AssetArgument(fitting, many, _encoding(item, fitting))
     return found
 
 
