@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from io import BytesIO
 
 import httpcore
@@ -100,7 +101,11 @@ class Fetcher:
     ) -> None:
         self._allowed = frozenset(allowed_private)
         self._resolve = resolve
-        self._ssl_context = ssl_context or httpx.create_ssl_context()
+        self._ssl_context = ssl_context
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        return self._ssl_context or httpx.create_ssl_context()
 
     def fetch(
         self,
@@ -145,7 +150,7 @@ class Fetcher:
         allowed = self._allowed & {ask.origin}
         connection = httpcore.HTTPConnection(
             httpcore.Origin(ask.url.raw_scheme, ask.url.raw_host, ask.origin.port),
-            ssl_context=self._ssl_context,
+            ssl_context=self._trust if ask.url.scheme == "https" else None,
             network_backend=CheckedNetwork(watch, allowed, self._resolve),
         )
         try:
