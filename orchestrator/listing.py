@@ -22,6 +22,7 @@ def tool_view(spec: ToolSpec) -> dict[str, Any]:
         "args": spec.args.model_json_schema(),
         "gives": spec.gives,
         "exact": spec.exact,
+        "sends": spec.sends,
         "batch": spec.batch,
         "version": spec.version,
         "examples": [{"say": example.say, "args": example.args} for example in spec.examples],

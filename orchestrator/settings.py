@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import json
 import os
 import tomllib
 from collections.abc import Iterable
@@ -24,6 +25,8 @@ from pydantic_settings import (
 )
 
 from orchestrator.errors import SettingsError
+from tools.solutions.base import Declaration, Name
+from tools.solutions.places import place
 
 PREFIX = "ATELIER_"
 TEST_PREFIX = "ATELIER_TEST_"  # belongs to the test suite, which talks to servers of its own
@@ -33,6 +36,17 @@ FILE = "atelier.toml"
 def default_home() -> Path:
     """Give the folder that everything is written to when nothing else is said."""
     return Path(platformdirs.user_data_dir("atelier", appauthor=False))
+
+
+class _File(TomlConfigSettingsSource):
+    """Reads settings files; paths of solutions are relative to the file that names them."""
+
+    def _read_file(self, file_path: Path) -> dict[str, Any]:
+        found = super()._read_file(file_path)
+        for declared in (found.get("solutions") or {}).values():
+            if isinstance(declared, dict):
+                place(declared, file_path.parent)
+        return found
 
 
 class Settings(BaseSettings):
@@ -73,6 +87,10 @@ class Settings(BaseSettings):
     memory_mb: int = Field(2048, ge=128, description="models above this sum leave memory, least recently used first")
     max_upload_mb: int = Field(64, ge=1, le=4096, description="the largest upload")
     max_batch_mb: int = Field(256, ge=1, le=16384, description="the largest batch file")
+    solution_slots: int = Field(4, ge=1, le=64, description="calls of solutions at once, and trainings")
+    solutions: dict[Name, Declaration] = Field(
+        default_factory=dict, description="a company's own solutions, a table each: see docs/solutions.md"
+    )
 
     @field_validator("home")
     @classmethod
@@ -96,7 +114,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Say where values come from, the first wins."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=files())
+        return init_settings, env_settings, _File(settings_cls, toml_file=files())
 
     @property
     def logs(self) -> Path:
@@ -120,8 +138,15 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             if value is not None:
                 plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-                given[PREFIX + name.upper()] = str(plain)
+                given[PREFIX + name.upper()] = _as_text(plain)
         return given
+
+
+def _as_text(value: Any) -> str:
+    """Write a value as a variable that is read as the same value again; secrets of solutions are names only."""
+    if isinstance(value, dict):
+        return json.dumps({name: one.model_dump(mode="json") for name, one in value.items()})
+    return str(value)
 
 
 def files() -> list[Path]:

@@ -30,7 +30,7 @@ READY_LOOK_S = 0.25
 TRIM_EVERY_S = 30.0
 GRACE_S = 4.0  # for the API and the workers; whatever is cut off is taken up again at the next start
 LAST_GRACE_S = 2.0  # for the servers below them
-WORKERS = ("planner", "image")
+WORKERS = ("planner", "image", "solution")
 SECRET = PREFIX + "LLM_API_KEY"  # no business of the servers below
 QUIET = {  # what our parts would otherwise tell others
     "ANONYMIZED_TELEMETRY": "False",

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import parts
 from orchestrator.errors import SettingsError, StudioError
@@ -19,13 +19,19 @@ from workers.messages import VECTOR_QUEUE
 
 if TYPE_CHECKING:
     from workers.bench import Bench, InnerRunner
+    from workers.messages import Messenger
 
 FIRST_LOOK_S, LOOK_EVERY_S = 15.0, 600.0
+SOLUTIONS_EVERY_S = 2.0
 # Our nets are small: on a busy machine their threads wait for each other far longer than they work (8 pictures decoded
 # in 0.7 s with one thread, in 21 s with two), and with a fixed number the same recipe makes the same bytes.
 THREAD_LIBRARIES = ("OMP", "MKL", "OPENBLAS")
 logger = logging.getLogger("atelier.worker")
-QUEUES: Mapping[str, tuple[str, ...]] = {"planner": ("planner", VECTOR_QUEUE), "image": ("image",)}
+QUEUES: Mapping[str, tuple[str, ...]] = {
+    "planner": ("planner", VECTOR_QUEUE),
+    "image": ("image",),
+    "solution": ("solution", "training"),
+}
 
 
 def open_bench(settings: Settings, name: str) -> Bench:
@@ -43,15 +49,16 @@ def open_bench(settings: Settings, name: str) -> Bench:
 
     if settings.broker_url is None:
         raise SettingsError("a worker needs a broker: `atelier up` starts one, or set ATELIER_BROKER_URL")
+    messenger = Messenger(settings.broker_url, settings.result_url or settings.broker_url)
     return Bench(
         name=f"{name}@{socket.gethostname()}",
         queues=QUEUES[name],
         database=Database(settings.database_url),
         blobs=Blobs(settings.blobs_url),
         index=parts.search_index(settings),
-        messenger=Messenger(settings.broker_url, settings.result_url or settings.broker_url),
+        messenger=messenger,
         specs=catalog.specs(),
-        load_encoder=lambda: parts.text_encoder(settings),
+        load_encoder=lambda: _encoder(settings, name, messenger),
         load_chat=lambda: parts.chat_model(settings),
         load_model=registry.load,
         inner=_inner(settings, name),
@@ -61,10 +68,23 @@ def open_bench(settings: Settings, name: str) -> Bench:
     )
 
 
+def _encoder(settings: Settings, name: str, messenger: Messenger) -> Any:
+    """Give the text encoder; the worker that holds no net asks the planner's worker for vectors."""
+    if name != "solution":
+        return parts.text_encoder(settings)
+    from workers.vectors import AskedEncoder
+
+    return AskedEncoder(messenger, parts.text_space(settings))
+
+
 def _inner(settings: Settings, name: str) -> Mapping[str, InnerRunner]:
     from workers import verify
 
     runners: dict[str, InnerRunner] = {verify.VERIFY: verify.run}
+    if name == "solution":
+        from workers import solutions
+
+        runners[solutions.CHECK] = solutions.run_check
     if name == "planner":
         from models.language.seam import dialect
         from orchestrator.planner import desk
@@ -82,7 +102,7 @@ def _preload(bench: Bench, name: str) -> None:
             load = getattr(bench.chat, "server", None)  # the local model's; others have nothing to load
             if load is not None:
                 load()
-        else:
+        elif name == "image":
             for family in registry.families():
                 bench.models.get(family)
     except Exception as error:  # noqa: BLE001  # a head start is no promise
@@ -105,6 +125,32 @@ def _watch_index(bench: Bench) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
+def _refresh(bench: Bench) -> None:
+    from workers import knowledge
+
+    knowledge.refresh_all(bench)
+
+
+def _watch_solutions(bench: Bench, settings: Settings) -> None:
+    """Write down the solutions that the settings declare, then look at all of them from time to time."""
+    from workers import declared
+
+    while True:
+        try:
+            declared.sync(bench.database, settings.solutions)
+            break
+        except Exception:
+            logger.exception("the solutions of the settings could not be written down; trying again")
+            time.sleep(FIRST_LOOK_S)
+    while True:
+        try:
+            bench.solutions.watch()
+            _refresh(bench)
+        except Exception:
+            logger.exception("the solutions could not be looked at")
+        time.sleep(SOLUTIONS_EVERY_S)
+
+
 def main() -> int:
     """Work until a signal ends it."""
     parser = argparse.ArgumentParser(prog="python -m orchestrator.worker")
@@ -125,7 +171,10 @@ def main() -> int:
         threading.Thread(target=_preload, args=(bench, name), daemon=True, name="preload").start()
     if name == "planner":
         threading.Thread(target=_watch_index, args=(bench,), daemon=True, name="index").start()
-    serve(bench, threads=settings.planner_slots if name == "planner" else settings.image_slots)
+    if name == "solution":
+        threading.Thread(target=_watch_solutions, args=(bench, settings), daemon=True, name="solutions").start()
+    slots = {"planner": settings.planner_slots, "image": settings.image_slots, "solution": settings.solution_slots}
+    serve(bench, threads=slots[name], warm=name != "solution")
     return 0
 
 

@@ -46,6 +46,7 @@ class NewAsset:
         recipe: {"tool", "version", "args", "weights"}, or None for an upload.
         parents: ids of the assets it was made from.
         vectors: by space, any shape, float32: "text/…" unit vectors for search, "latent/…" of a generator.
+        sources: {"solution", "document", "place"}, where a text comes from.
     """
 
     id: str
@@ -65,6 +66,7 @@ class NewAsset:
     thumbnail_sha256: str | None = None
     parents: Sequence[str] = ()
     vectors: Mapping[str, np.ndarray] = field(default_factory=dict)
+    sources: Sequence[Mapping[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ class Asset:
     weights_hash: str | None
     licence: str | None
     thumbnail_sha256: str | None
+    sources: list[dict[str, str]] | None
     run_id: str | None
     step_id: str | None
     created_at: float
@@ -118,6 +121,7 @@ SHOWN = (
     "run_id",
     "step_id",
     "parents",
+    "sources",
 )
 
 
@@ -439,6 +443,7 @@ def _row(asset: NewAsset, owner: str, run_id: str | None, step_id: str | None, n
         "weights_hash": asset.weights_hash,
         "licence": asset.licence,
         "thumbnail_sha256": asset.thumbnail_sha256,
+        "sources": [dict(source) for source in asset.sources] or None,
         "run_id": run_id,
         "step_id": step_id,
         "created_at": now,

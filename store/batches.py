@@ -202,6 +202,11 @@ def get(connection: Connection, owner: str, batch_id: str) -> dict[str, Any]:
     }
 
 
+def owner_of(connection: Connection, batch_id: str) -> str | None:
+    """Say whose a batch is."""
+    return connection.execute(select(batches.c.owner).where(batches.c.id == batch_id)).scalar_one_or_none()
+
+
 def list_(connection: Connection, owner: str, *, before: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
     """Give batches, newest first."""
     query = select(batches.c.id).where(batches.c.owner == owner)

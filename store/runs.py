@@ -167,11 +167,20 @@ def add_steps(
 
 
 def save_plan(
-    t: Transition, run_id: str, plan: Mapping[str, Any], new: Sequence[NewStep], *, approved: bool = False
+    t: Transition,
+    run_id: str,
+    plan: Mapping[str, Any],
+    new: Sequence[NewStep],
+    *,
+    approved: bool = False,
+    risk: str | None = None,
 ) -> None:
     """Store a checked plan and start its steps, unless it is to be looked at first or only to be shown.
 
     A plan without steps is an answer in words: the run ends with its reply.
+
+    Args:
+        risk: why a person has to look at it before it runs, in words.
     """
     run = _row(t.connection, run_id)
     if run.status == "cancelling":
@@ -181,9 +190,9 @@ def save_plan(
     t.connection.execute(update(runs).where(runs.c.id == run_id).values(plan=dict(plan)))
     if run.plan_only or not new:
         finish(t, run_id, "completed", reply=str(plan.get("reply") or ""))
-    elif run.needs_approval and not approved:
+    elif (run.needs_approval or risk is not None) and not approved:
         t.connection.execute(update(runs).where(runs.c.id == run_id).values(status="waiting_approval"))
-        t.emit(run_id, "approval.required", plan=dict(plan))
+        t.emit(run_id, "approval.required", plan=dict(plan), why=risk)
     else:
         t.connection.execute(
             update(runs)

@@ -254,16 +254,23 @@ def complete(
     run_rows.advance(t, claim_.run_id)
 
 
-def fail(t: Transition, claim_: Claim, error: Mapping[str, Any], *, again: bool = False) -> None:
+def fail(
+    t: Transition, claim_: Claim, error: Mapping[str, Any], *, again: bool = False, after_s: float | None = None
+) -> None:
     """End a step badly, or put it back for another attempt. Call `guard` first.
 
     Args:
         error: {"code", "message", …}; the message names the thing and the way out.
         again: try again with back-off while attempts are left.
+        after_s: it was not tried at all, because its turn comes in so many seconds: this attempt does not count.
     """
     stopping = bool(cancelling(t.connection, [claim_]))
     if again and stopping:
         stop(t, claim_)
+        return
+    if again and after_s is not None:
+        t.connection.execute(update(steps).where(_mine(claim_)).values(attempts=steps.c.attempts - 1))
+        _requeue(t, claim_, t.now + after_s, error)
         return
     if again and claim_.attempts < claim_.max_attempts:
         _requeue(t, claim_, t.now + RETRY_BACKOFF_S * 4 ** (claim_.attempts - 1), error)

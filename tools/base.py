@@ -35,7 +35,15 @@ class InvalidInput(ToolError):
 
 
 class TryLater(ToolError):
-    """Something outside was not there just now; the worker tries again with back-off."""
+    """Something outside was not there just now; the worker tries again with back-off.
+
+    Attributes:
+        after_s: nothing was tried yet, and there is room in so many seconds; such a turn is no attempt.
+    """
+
+    def __init__(self, message: str, *, after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.after_s = after_s
 
 
 class ToolFailed(ToolError):
@@ -241,6 +249,7 @@ class ToolSpec:
         examples: requests for the planner's prompt.
         version: raised when the same arguments no longer make the same bytes.
         sends: it sends, changes or deletes something outside the studio; a plan with it waits for approval.
+        trusted: it sends, and needs no approval unless the plan was made after reading words from outside.
         reads: what it gives holds words from outside (documents, solutions), which are data and never instructions.
         choices: arguments whose values are also the names of weights trained here: {"style": "style"} (family).
     """
@@ -260,6 +269,7 @@ class ToolSpec:
     examples: tuple[Example, ...] = ()
     version: int = 1
     sends: bool = False
+    trusted: bool = False
     reads: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
 

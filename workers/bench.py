@@ -16,9 +16,11 @@ from store.index import Index
 from store.steps import Claim
 from store.transition import Transition, Wake
 from tools.base import ToolSpec
+from workers.catalogue import Catalogue
 from workers.leases import Leases
 from workers.messages import Messenger
 from workers.residency import Residency
+from workers.solutions import Solutions
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +35,7 @@ class Bench:
 
     Attributes:
         name: the worker's name; a new process of the same name takes back what its forerunner held.
-        specs: the tools by name.
+        specs: the studio's own tools by name; `tools` gives those of an owner.
         inner: runners of "studio.…" steps by tool name; given by whoever starts the worker.
         load_encoder: gives the text encoder; called once, at the first use.
         load_chat: gives the language model (a LangChain chat model); called once, at the first use.
@@ -58,6 +60,8 @@ class Bench:
     def __post_init__(self) -> None:
         self.leases = Leases(self.database, self.lease_s)
         self.models = Residency(self.load_model, self.memory_bytes)
+        self.solutions = Solutions(self.database)
+        self._catalogue = Catalogue(self.database, self.specs)
         self._loading = threading.Lock()
 
     @cached_property
@@ -80,6 +84,10 @@ class Bench:
         with self._loading:
             return self._chat
 
+    def tools(self, owner: str) -> Mapping[str, ToolSpec]:
+        """Give the tools that an owner's plans can use: those of `specs`, and those of solutions."""
+        return self._catalogue.tools(owner)
+
     def change(self, change: Callable[[Transition], Any]) -> Any:
         """Commit a change of state, then send its wake-up calls."""
         result, wakes = transition.run(self.database, change)
@@ -99,5 +107,6 @@ class Bench:
 
     def close(self) -> None:
         """Close everything that was opened."""
+        self.solutions.close()
         self.messenger.close()
         self.database.close()

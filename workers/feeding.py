@@ -60,5 +60,9 @@ def _no_number(text: str) -> float:
 
 def feed(bench: Bench, batch_id: str) -> None:
     """Turn the next lines of a batch into runs."""
-    read = line_reader(bench.specs, bench.max_attempts)
+    with bench.database.read() as connection:
+        owner = batches.owner_of(connection, batch_id)
+    if owner is None:
+        return
+    read = line_reader(bench.tools(owner), bench.max_attempts)
     bench.change(lambda t: batches.feed(t, batch_id, bench.blobs.open, read))

@@ -53,7 +53,7 @@ def resolve(connection: Connection, claim: Claim, spec: ToolSpec) -> ToolArgs:
         ids = [asset_id for reference in given for asset_id in _assets_behind(name, reference, claim)]
         _check_kinds(connection, claim.owner, name, ids, kinds)
         references = [f"@{asset_id}" for asset_id in ids]
-        if is_list(info):
+        if is_list(info) and (references or not given):
             args[name] = references
         elif references:
             args[name] = references[0]

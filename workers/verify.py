@@ -38,7 +38,7 @@ def run(bench: Bench, claim: Claim) -> Callable[[Transition], None]:
         asset = assets.get(connection, claim.owner, asset_id)
     if asset is None:
         raise InvalidInput(f"there is no asset {asset_id!r}")
-    spec, recipe = checkable(bench.specs, asset)
+    spec, recipe = checkable(bench.tools(claim.owner), asset)
     with bench.database.read() as connection:
         wanted = _by_id(connection, claim.owner, recipe["args"])
     args = check_args(spec, wanted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection
@@ -108,7 +108,7 @@ def _run_tool(bench: Bench, claims: Sequence[Claim]) -> None:
 
 def _prepare(bench: Bench, connection: Connection, claim: Claim) -> Ready | Known | Exception:
     """Resolve a step's arguments; a step that was made before, or whose arguments do not fit, is not run."""
-    spec = bench.specs.get(claim.tool)
+    spec = bench.specs.get(claim.tool) or bench.tools(claim.owner).get(claim.tool)
     if spec is None:
         return InvalidInput(f"there is no tool {claim.tool!r} on this worker")
     try:
@@ -230,6 +230,7 @@ def new_assets(bench: Bench, things: Sequence[tuple[Ready, Made]]) -> list[NewAs
             weights_hash=one.weights or None,
             licence="; ".join(dict.fromkeys(registry.licence(name) for name in thing.models)) or None,
             thumbnail_sha256=next(thumb_names) if thumbs[i] else None,
+            sources=tuple(asdict(source) for source in thing.sources),
             parents=thing.parents,
             vectors=_vectors(bench, thing, captions[i]),
         )
@@ -263,7 +264,8 @@ def _settle(bench: Bench, claim: Claim, error: Exception) -> None:
         if isinstance(error, Cancelled):
             steps.stop(t, claim)
         else:
-            steps.fail(t, claim, body, again=isinstance(error, TryLater))
+            after_s = error.after_s if isinstance(error, TryLater) else None
+            steps.fail(t, claim, body, again=isinstance(error, TryLater), after_s=after_s)
 
     _commit(bench, claim, end)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from store import assets, search
 from store.blobs import BlobError
 from store.steps import Claim
-from tools.base import Cancelled, Found, Input, InvalidInput, ToolFailed, TryLater
+from tools.base import Cancelled, Found, Input, InvalidInput, Passage, Source, ToolFailed, TryLater
+from tools.solutions.base import Returned
 from workers.bench import Bench
+from workers.solutions import Asking
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,7 +64,8 @@ class StepWorkshop:
             content = self._bench.blobs.get(asset.sha256)
         except BlobError as error:
             raise ToolFailed(f"the bytes of asset {asset_id!r} cannot be read: {error}") from error
-        return Input(asset.id, asset.kind, asset.media_type, asset.sha256, content, asset.caption, latents)  # type: ignore[arg-type]
+        sources = tuple(Source(**source) for source in asset.sources or ())
+        return Input(asset.id, asset.kind, asset.media_type, asset.sha256, content, asset.caption, latents, sources)  # type: ignore[arg-type]
 
     def model(self, family: str) -> Any:
         """See `tools.base.Workshop.model`."""
@@ -129,6 +132,26 @@ class StepWorkshop:
         if waiting:
             self._tell("text.delta", text="".join(waiting))
         return text
+
+    def consult(self, question: str, *, solution: str | None, limit: int) -> list[Passage]:
+        """See `tools.base.Workshop.consult`."""
+        from workers import knowledge
+
+        bench = self._bench
+        return knowledge.consult(
+            bench.database,
+            bench.index,
+            bench.encoder,
+            owner=self._claim.owner,
+            question=question,
+            solution=solution,
+            limit=limit,
+        )
+
+    def ask(self, tool: str, args: Mapping[str, Any]) -> Returned:
+        """See `tools.base.Workshop.ask`."""
+        claim = self._claim
+        return self._bench.solutions.ask(tool, args, Asking(claim.owner, claim.run_id, claim.id, self.progress))
 
     def _tell(self, event: str, **fields: Any) -> None:
         if not self._quiet:

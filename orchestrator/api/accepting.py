@@ -12,7 +12,6 @@ from orchestrator.api.context import Context
 from orchestrator.planner.plan import Plan, assets_used, check
 from store import assets, runs, views
 from store.runs import NewRun, NewStep
-from tools import catalog
 from tools.base import InvalidInput
 from workers.planned import new_steps
 
@@ -94,7 +93,7 @@ def check_plan(here: Context, owner: str, given: Mapping[str, Any]) -> tuple[dic
         where = ".".join(str(part) for part in fault["loc"])
         shape = '{"steps": [{"id", "tool", "args"}], "reply"}'
         raise errors.Invalid(f"{where}: {fault['msg']}; a plan is {shape}", param="plan") from error
-    specs = catalog.specs()
+    specs = here.tools(owner)
     with here.database.read() as connection:
         known = {asset.id: asset.kind for asset in assets.get_many(connection, owner, assets_used(plan, specs))}
     problems = check(plan, specs, known.get)

@@ -20,6 +20,7 @@ from orchestrator.api import (
     plans,
     runs,
     search,
+    solutions,
     threads,
     tools,
 )
@@ -31,7 +32,7 @@ from store.blobs import Blobs
 from store.database import Database
 from workers.messages import Messenger
 
-ROUTERS = (health, threads, runs, plans, assets, search, tools, batches, models, index)
+ROUTERS = (health, threads, runs, plans, assets, search, tools, batches, models, index, solutions)
 BODY_BYTES = 1 << 20  # for routes that name no limit of their own
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 

@@ -15,7 +15,6 @@ from orchestrator.api.lists import Before, Limit
 from orchestrator.errors import Invalid, NotFound
 from store import assets
 from store.assets import Asset
-from tools import catalog
 from tools.base import InvalidInput
 from workers import verify
 
@@ -105,7 +104,7 @@ def check(asset_id: str, here: Here, owner: Owner) -> dict[str, Any]:
     """Make an asset again from its recipe and compare the bytes; the run that does it says what came out."""
     asset = find(here, owner, asset_id)
     try:
-        spec, _ = verify.checkable(catalog.specs(), asset)
+        spec, _ = verify.checkable(here.tools(owner), asset)
     except InvalidInput as error:
         raise Invalid(str(error)) from error
     return accepting.submit(here, verify.new_run(owner, asset_id, spec.queue))

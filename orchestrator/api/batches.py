@@ -14,7 +14,6 @@ from orchestrator.api import uploads
 from orchestrator.api.context import Context, Here, Owner
 from orchestrator.api.lists import Before, Limit, page
 from store import batches
-from tools import catalog
 from workers.feeding import line_reader
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
@@ -55,7 +54,7 @@ def cancel(batch_id: str, here: Here, owner: Owner) -> dict[str, Any]:
 @router.post("/{batch_id}/resume", status_code=202)
 def resume(batch_id: str, here: Here, owner: Owner) -> dict[str, Any]:
     """Go on with a cancelled batch where it was stopped."""
-    read_line = line_reader(catalog.specs(), here.settings.max_attempts)
+    read_line = line_reader(here.tools(owner), here.settings.max_attempts)
     here.commit(lambda t: batches.resume(t, owner, batch_id, read_line, here.blobs.open))
     return _view(here, owner, batch_id)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from fastapi import Depends, Request
@@ -13,6 +14,9 @@ from store import transition
 from store.blobs import Blobs
 from store.database import Database
 from store.transition import Transition
+from tools import catalog
+from tools.base import ToolSpec
+from workers.catalogue import Catalogue
 
 if TYPE_CHECKING:
     from store.index import ChromaIndex
@@ -31,6 +35,14 @@ class Context:
     blobs: Blobs
     messenger: Messenger
     index: ChromaIndex | None
+
+    @cached_property
+    def _catalogue(self) -> Catalogue:
+        return Catalogue(self.database, catalog.specs())
+
+    def tools(self, owner: str) -> Mapping[str, ToolSpec]:
+        """Give the tools that an owner's plans can use."""
+        return self._catalogue.tools(owner)
 
     def commit(self, change: Callable[[Transition], T]) -> T:
         """Commit a change of state durably, then send its wake-up calls."""
@@ -51,3 +63,4 @@ def _owner() -> str:
 
 Here = Annotated[Context, Depends(_context)]
 Owner = Annotated[str, Depends(_owner)]
+Admin = Annotated[str, Depends(_owner)]  # may change what all owners share; without keys that is whoever is here

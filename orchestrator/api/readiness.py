@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestrator.api.context import Context
 from store import presence
 
-QUEUES = ("planner", "image")
+QUEUES = ("planner", "image", "solution")
 TIMEOUT_S = 1.0
 
 

@@ -6,24 +6,24 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from orchestrator.api.context import Owner
+from orchestrator.api.context import Here, Owner
 from orchestrator.errors import NotFound
 from orchestrator.listing import tool_view
-from tools import catalog
 
 router = APIRouter(prefix="/v1/tools", tags=["tools"])
 
 
 @router.get("")
-def list_tools(owner: Owner) -> dict[str, Any]:
+def list_tools(here: Here, owner: Owner) -> dict[str, Any]:
     """List the tools with the schemas of their arguments."""
-    return {"data": [tool_view(spec) for spec in catalog.specs().values()], "has_more": False, "next": None}
+    return {"data": [tool_view(spec) for spec in here.tools(owner).values()], "has_more": False, "next": None}
 
 
 @router.get("/{name}")
-def get_tool(name: str, owner: Owner) -> dict[str, Any]:
+def get_tool(name: str, here: Here, owner: Owner) -> dict[str, Any]:
     """Give a tool by name."""
-    spec = catalog.specs().get(name)
+    tools = here.tools(owner)
+    spec = tools.get(name)
     if spec is None:
-        raise NotFound(f"there is no tool {name!r}; there are {', '.join(sorted(catalog.specs()))}", param="name")
+        raise NotFound(f"there is no tool {name!r}; there are {', '.join(sorted(tools))}", param="name")
     return tool_view(spec)

@@ -54,6 +54,14 @@ class Client:
         """
         return self._ask("POST", path, json=body, **options)
 
+    def delete(self, path: str) -> None:
+        """Remove something.
+
+        Raises:
+            StudioError: the studio refused, or does not answer.
+        """
+        self._ask("DELETE", path)
+
     def pages(self, path: str, limit: int, **params: Any) -> list[dict[str, Any]]:
         """Read a list up to `limit` rows, over as many pages as that takes."""
         rows: list[dict[str, Any]] = []

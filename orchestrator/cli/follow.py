@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -24,6 +25,9 @@ class View(Protocol):
     def event(self, event: dict[str, Any]) -> None:
         """Show one event."""
 
+    def approves(self, why: str) -> bool | None:
+        """Ask whether the plan may run; None where nobody can be asked."""
+
 
 class Silent:
     """Shows nothing."""
@@ -31,8 +35,12 @@ class Silent:
     def event(self, event: dict[str, Any]) -> None:
         """Show one event."""
 
+    def approves(self, why: str) -> bool | None:
+        """Ask nobody."""
+        return None
 
-class Lines:
+
+class Lines(Silent):
     """Prints each event as a line of JSON."""
 
     def event(self, event: dict[str, Any]) -> None:
@@ -53,6 +61,17 @@ class Bars:
         show = getattr(self, "_" + event["type"].replace(".", "_"), None)
         if show is not None:
             show(event)
+
+    def approves(self, why: str) -> bool | None:
+        """Ask on the terminal."""
+        if not sys.stdin.isatty():
+            return None
+        import typer
+
+        self._progress.stop()
+        said = typer.confirm(f"{why or 'This run was to wait'}. Run this plan?")
+        self._progress.start()
+        return said
 
     def _plan_created(self, event: dict[str, Any]) -> None:
         if event["plan"]["steps"]:
@@ -134,11 +153,28 @@ def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
+def _decided(client: Client, run_id: str, view: View, why: str) -> bool:
+    """Approve or cancel a run that waits; say how where nobody can be asked."""
+    if client.get(f"/v1/runs/{run_id}")["status"] != "waiting_approval":
+        return True
+    said = view.approves(why)
+    if said is None:
+        note(f"Run {run_id} waits for approval" + (f": {why}." if why else ".") + f" atelier runs approve {run_id}")
+        return False
+    client.post(f"/v1/runs/{run_id}/{'approve' if said else 'cancel'}")
+    return True
+
+
 def to_the_end(client: Client, run_id: str, view: View) -> dict[str, Any]:
-    """Follow a run until it has ended, and give it. Ctrl-C cancels it, and a second Ctrl-C stops looking."""
+    """Follow a run until it has ended, and give it; one that waits for approval is asked about, or given as it is.
+
+    Ctrl-C cancels it, and a second Ctrl-C stops looking.
+    """
     try:
         for event in client.events(run_id):
             view.event(event)
+            if event["type"] == "approval.required" and not _decided(client, run_id, view, event.get("why") or ""):
+                break
     except KeyboardInterrupt:
         note(f"Cancelling run {run_id} …")
         client.post(f"/v1/runs/{run_id}/cancel")

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from orchestrator.cli import batch, library, making, studio, tracking
+from orchestrator.cli import batch, library, making, solutions, studio, tracking
 from orchestrator.errors import StudioError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.command()(library.verify)
 app.add_typer(studio.models, name="models")
 app.add_typer(studio.tools, name="tools")
 app.add_typer(library.index, name="index")
+app.add_typer(solutions.app, name="solutions")
 app.command()(studio.doctor)
 
 

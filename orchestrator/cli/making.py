@@ -133,6 +133,6 @@ def _show(given: Settings, client: Client, run: dict[str, Any]) -> None:
         print(files.made(client, given, asset_id)["path"])
     if run["reply"]:
         print(run["reply"])
-    if run["status"] != "completed":
+    if run["status"] not in {"completed", "waiting_approval"}:
         why = run["error"]["message"] if run["error"] else f"run {run['id']} was {run['status']}"
         connect.note(why)

@@ -75,6 +75,16 @@ def cancel(run: RunId, as_json: Json = False) -> None:
 
 
 @app.command()
+def approve(run: RunId, as_json: Json = False) -> None:
+    """Let a plan run that waits for approval, and wait for the end."""
+    with connect.studio(settings()) as client:
+        client.post(f"/v1/runs/{run}/approve")
+        ended = follow.to_the_end(client, run, follow.Silent())
+    _say(ended, as_json)
+    _end_as(ended)
+
+
+@app.command()
 def retry(
     run: RunId,
     step: Annotated[str | None, typer.Option(help="Only this failed step.")] = None,

@@ -13,8 +13,10 @@ NAMES = {
     "make_video": "making the video",
     "write_text": "writing the text",
     "search_assets": "searching",
+    "consult": "consulting the documents",
 }
 SHOWN = 3
+SOURCES = 6
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,14 @@ class StepResult:
         status: "completed", "failed", "skipped" or "cancelled".
         assets: what it made or found.
         error: why it failed, for people.
+        excerpt: the best passage of what was found in documents.
     """
 
     id: str
     status: str
     assets: list[AssetLine] = field(default_factory=list)
     error: str | None = None
+    excerpt: str | None = None
 
 
 def _label(step: Step) -> str:
@@ -56,6 +60,18 @@ def _sentence(text: str) -> str:
     return text if text[-1:] in {".", "!", "?", "…"} else f"{text}."
 
 
+def _consulted(step: Step, result: StepResult) -> str:
+    if not result.assets:
+        return f'The documents say nothing about "{step.args.get("question")}".'
+    return _sentence(result.excerpt) if result.excerpt else ""
+
+
+def _cited(results: Sequence[StepResult]) -> str:
+    sources = list(dict.fromkeys(source for result in results for asset in result.assets for source in asset.sources))
+    more = "; …" if len(sources) > SOURCES else ""
+    return f"Sources: {'; '.join(sources[:SOURCES])}{more}." if sources else ""
+
+
 def answer(plan: Plan, results: Sequence[StepResult]) -> str:
     """Say what came of a plan.
 
@@ -68,15 +84,22 @@ def answer(plan: Plan, results: Sequence[StepResult]) -> str:
     """
     ended = {result.id: result for result in results}
     pairs = [(step, ended.get(step.id, StepResult(step.id, "skipped"))) for step in plan.steps]
-    finds = [
-        _found(step, result) for step, result in pairs if step.tool == "search_assets" and result.status == "completed"
+    done = [(step, result) for step, result in pairs if result.status == "completed"]
+    finds = [_found(step, result) for step, result in done if step.tool == "search_assets"]
+    asks_only = all(step.tool == "consult" for step in plan.steps)
+    finds += [
+        said
+        for step, result in done
+        if step.tool == "consult" and (asks_only or not result.assets) and (said := _consulted(step, result))
     ]
+    cited = _cited([result for _, result in done])
     failed = [(step, result) for step, result in pairs if result.status == "failed"]
     left = [step for step, result in pairs if result.status in {"skipped", "cancelled"}]
     if not failed and not left:
         only_search = len(finds) == len(pairs) and finds
-        return " ".join(finds if only_search else [*finds, *([_sentence(plan.reply)] if plan.reply else [])]) or "Done."
-    made = [_label(step) for step, result in pairs if result.status == "completed" and step.tool != "search_assets"]
+        said = finds if only_search else [*finds, *([_sentence(plan.reply)] if plan.reply else [])]
+        return " ".join([*(said or ["Done."]), *([cited] if cited else [])])
+    made = [_label(step) for step, _ in done if step.tool not in {"search_assets", "consult"}]
     parts = list(finds)
     if made:
         parts.append(f"Done: {', '.join(made)}.")
@@ -86,4 +109,4 @@ def answer(plan: Plan, results: Sequence[StepResult]) -> str:
     ]
     if left:
         parts.append(f"So this was left out: {', '.join(_label(step) for step in left)}.")
-    return " ".join(parts)
+    return " ".join([*parts, *([cited] if cited else [])])

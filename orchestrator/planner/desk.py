@@ -13,19 +13,22 @@ from sqlalchemy import Connection, Row, select
 from models.language.errors import LanguageModelError
 from orchestrator.planner.answer import StepResult
 from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
+from orchestrator.planner.ground import CONSULT, House
 from orchestrator.planner.plan import AssetLine, Plan
-from store import assets, runs, views
+from orchestrator.planner.policy import risk
+from store import assets, runs, solutions, views
 from store.runs import PLAN, REPLY
 from store.steps import Claim
 from store.tables import messages, step_assets, steps
 from store.tables import runs as runs_table
 from store.transition import Transition
-from tools.base import InvalidInput, ToolFailed, TryLater
+from tools.base import InvalidInput, ToolFailed, ToolSpec, TryLater
 from workers.bench import Bench, InnerRunner
 from workers.planned import new_steps
 
 RECENT_ASSETS = 8
 RECENT_MESSAGES = 8
+EXCERPT = 400  # characters
 
 
 def runners(dialect: Dialect) -> dict[str, InnerRunner]:
@@ -52,7 +55,9 @@ def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition]
         run = connection.execute(select(runs_table).where(runs_table.c.id == claim.run_id)).one()
         context = _context(connection, run)
         history = _history(connection, run)
-    planner = Planner(bench.chat, bench.specs, dialect=dialect)
+        house = _house(bench, connection, claim.owner)
+    tools = _plannable(bench.tools(claim.owner), house)
+    planner = Planner(bench.chat, tools, dialect=dialect, house=house)
     try:
         drafted = planner.draft(
             run.request,
@@ -68,18 +73,34 @@ def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition]
     except LanguageModelError as error:
         raise ToolFailed(str(error)) from error
     plan = {"steps": [], "reply": drafted.reply} if isinstance(drafted, Declined) else drafted.model_dump(mode="json")
-    new = new_steps(plan, bench.specs, bench.max_attempts)
-    return lambda t: runs.save_plan(t, claim.run_id, plan, new)
+    new = new_steps(plan, tools, bench.max_attempts)
+    danger = None if isinstance(drafted, Declined) else risk(drafted, tools, context)
+    if danger is not None and run.batch_id is not None:
+        raise InvalidInput(f"{danger}; a batch cannot wait for a person: give the tool and its arguments in the line")
+    return lambda t: runs.save_plan(t, claim.run_id, plan, new, risk=danger)
 
 
 def _reply(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition], None]:
     """Say what came of the run's steps."""
     with bench.database.read() as connection:
         run = connection.execute(select(runs_table).where(runs_table.c.id == claim.run_id)).one()
-        results = _results(connection, claim.owner, claim.run_id)
-    planner = Planner(bench.chat, bench.specs, dialect=dialect)
+        results = _results(bench, connection, claim.owner, claim.run_id)
+    planner = Planner(bench.chat, bench.tools(claim.owner), dialect=dialect)
     reply = planner.answer(run.request, Plan.model_validate(run.plan), results)
     return lambda t: runs.set_reply(t, claim.run_id, reply)
+
+
+def _house(bench: Bench, connection: Connection, owner: str) -> House:
+    """Give what a company plugged in, as far as the owner may use it."""
+    known = [one for one in solutions.list_(connection, owner) if one.kind == "knowledge"]
+    documents = {one.name: tuple(one.declaration.get("about") or ()) for one in known}
+    styles: tuple[str, ...] = ()
+    return House(documents, styles, lambda texts: bench.encoder.encode(list(texts)))
+
+
+def _plannable(tools: Mapping[str, ToolSpec], house: House) -> Mapping[str, ToolSpec]:
+    """Leave out what has nothing to work with, so that no model plans it."""
+    return {name: spec for name, spec in tools.items() if name != CONSULT or house.documents}
 
 
 def _context(connection: Connection, run: Row[Any]) -> list[AssetLine]:
@@ -115,16 +136,23 @@ def _history(connection: Connection, run: Row[Any]) -> list[tuple[str, str]]:
     return [(row.role, row.content) for row in reversed(connection.execute(query).all())]
 
 
-def _results(connection: Connection, owner: str, run_id: str) -> Sequence[StepResult]:
+def _results(bench: Bench, connection: Connection, owner: str, run_id: str) -> Sequence[StepResult]:
     run = views.get(connection, owner, run_id)
     ids = [asset_id for step in run["steps"] for asset_id in step["assets"]]
-    lines = {asset.id: _line(asset) for asset in assets.get_many(connection, owner, ids)}
-    return [_result(step, lines) for step in run["steps"]]
+    known = {asset.id: asset for asset in assets.get_many(connection, owner, ids)}
+    return [_result(bench, step, known) for step in run["steps"]]
 
 
-def _result(step: Mapping[str, Any], lines: Mapping[str, AssetLine]) -> StepResult:
+def _result(bench: Bench, step: Mapping[str, Any], known: Mapping[str, assets.Asset]) -> StepResult:
     error = step["error"]["message"] if step["error"] and step["status"] == "failed" else None
-    return StepResult(step["id"], step["status"], [lines[id_] for id_ in step["assets"] if id_ in lines], error)
+    made = [known[id_] for id_ in step["assets"] if id_ in known]
+    found = _excerpt(bench, made[0]) if step["tool"] == CONSULT and made else None
+    return StepResult(step["id"], step["status"], [_line(asset) for asset in made], error, found)
+
+
+def _excerpt(bench: Bench, asset: assets.Asset) -> str:
+    """Give the first passage of an answer of documents, short enough for a reply."""
+    return bench.blobs.get(asset.sha256).decode(errors="replace")[:EXCERPT]
 
 
 def _find(bench: Bench, owner: str, asset_id: str) -> AssetLine | None:
@@ -134,4 +162,9 @@ def _find(bench: Bench, owner: str, asset_id: str) -> AssetLine | None:
 
 
 def _line(asset: assets.Asset) -> AssetLine:
-    return AssetLine(asset.id, asset.kind, asset.caption)
+    sources = tuple(dict.fromkeys(_source(source) for source in asset.sources or ()))
+    return AssetLine(asset.id, asset.kind, asset.caption, sources, foreign=bool(sources) or asset.recipe is None)
+
+
+def _source(source: Mapping[str, str]) -> str:
+    return " › ".join(part for part in (source["document"], source["place"]) if part)

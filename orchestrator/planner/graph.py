@@ -22,8 +22,10 @@ from langgraph.graph import END, START, StateGraph
 from models.language.errors import translated
 from models.planner.lines import NotLines
 from models.planner.prompt import SYSTEM
+from models.planner.signatures import trained
 from orchestrator.planner import prompts
 from orchestrator.planner.answer import StepResult, answer
+from orchestrator.planner.ground import House, grounded
 from orchestrator.planner.lines import Sheet
 from orchestrator.planner.plan import AssetLine, Plan, Problem, check
 from orchestrator.planner.signatures import signatures
@@ -38,6 +40,7 @@ MAX_REQUEST = 6000  # characters
 MEND_TEMPERATURE = 0.6
 Dialect = Literal["lines", "json"]
 OnText = Callable[[str], None]
+HOUSE = House()  # of whoever plugged nothing in
 
 
 class NotUnderstood(Exception):
@@ -108,6 +111,7 @@ class Planner:
         specs: the tools by name.
         dialect: "lines" for the local model that was trained on them, "json" for large models.
         find_asset: gives an asset of the user by id, for requests that name one.
+        house: what a company plugged in.
     """
 
     def __init__(
@@ -117,10 +121,14 @@ class Planner:
         *,
         dialect: Dialect = "lines",
         find_asset: Callable[[str], AssetLine | None] | None = None,
+        house: House = HOUSE,
     ) -> None:
         self.model, self.specs, self.dialect = model, specs, dialect
         self.find_asset = find_asset or (lambda _: None)
-        self.tools = signatures(specs)
+        self.house = house
+        self.tools = signatures(
+            specs if dialect == "json" else {name: specs[name] for name in trained() if name in specs}
+        )
 
     def draft(
         self,
@@ -196,7 +204,7 @@ class Planner:
 
     def _check(self, work: Draft, state: _State) -> _State:
         try:
-            plan = self._read(work, state["answer"])
+            plan = grounded(self._read(work, state["answer"]), work.request, self.house, self.specs)
         except (NotLines, prompts.NotJson, ValueError) as error:
             return {"plan": None, "problems": [Problem("", "", str(error).splitlines()[0])]}
         return {"plan": plan, "problems": check(plan, self.specs, work.kind_of)}

@@ -64,11 +64,18 @@ class Problem:
 
 @dataclass(frozen=True)
 class AssetLine:
-    """An asset as the planner sees it: never its bytes."""
+    """An asset as the planner sees it: never its bytes.
+
+    Attributes:
+        sources: where its words come from, as people read it: "brand-voice.md › Tone".
+        foreign: its caption or its words come from outside: an upload, a document, a solution.
+    """
 
     id: str
     kind: str
     caption: str
+    sources: tuple[str, ...] = ()
+    foreign: bool = False
 
 
 def references(value: Any) -> Iterator[str]:

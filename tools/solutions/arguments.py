@@ -112,7 +112,8 @@ def spec(solution: str, tool: OfferedTool, declaration: McpDeclaration | OpenApi
         exact=False,
         cost=_free,
         examples=tuple(_examples(tool, args)),
-        sends=tool.sends and tool.name not in declaration.trusted,
+        sends=tool.sends,
+        trusted=tool.name in declaration.trusted,
         reads=True,
     )
 

@@ -13,7 +13,7 @@ import pytest
 from tests.orchestrator.conftest import House
 
 WaitUntil = Callable[..., None]
-PARTS = {"broker", "index", "api", "planner", "image"}
+PARTS = {"broker", "index", "api", "planner", "image", "solution"}
 
 pytestmark = pytest.mark.faults
 

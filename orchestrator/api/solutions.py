@@ -1,0 +1,129 @@
+"""Solutions: what a company plugged in, what it offers, who approved it, and what was asked of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.api import accepting
+from orchestrator.api.context import Admin, Context, Here, Owner
+from orchestrator.api.lists import Limit, page
+from orchestrator.errors import Conflict, Invalid
+from store import solutions
+from store.solutions import Solution
+from tools.solutions.base import NAME, Declaration, OfferedTool, digest
+from tools.solutions.places import relative
+from workers import solutions as asking
+
+router = APIRouter(prefix="/v1/solutions", tags=["solutions"])
+
+
+class NewSolution(BaseModel):
+    """A solution and its declaration; secrets are named (`{"env": …}` or `{"file": …}`), never given."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(pattern=NAME, description="its tools are called NAME.TOOL")
+    declaration: Declaration
+
+
+class Approval(BaseModel):
+    """What was seen when it was approved."""
+
+    model_config = ConfigDict(extra="forbid")
+    digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="`offered_digest` of the solution as it was shown")
+
+
+@router.get("")
+def list_solutions(here: Here, owner: Owner) -> dict[str, Any]:
+    """List the solutions that you may use, by name."""
+    with here.database.read() as connection:
+        found = solutions.list_(connection, owner)
+    return {"data": [view(one) for one in found], "has_more": False, "next": None}
+
+
+@router.post("", status_code=202)
+def add(new: NewSolution, here: Here, admin: Admin) -> dict[str, Any]:
+    """Declare a solution and look at what it offers; its tools can be used once they are approved."""
+    declaration = new.declaration.model_dump(mode="json")
+    if wrong := relative(declaration):
+        raise Invalid(f"declaration: the path {wrong[0]!r} is relative; give it from the root", param="declaration")
+    now = time.time()
+    solution, _ = here.database.transact(lambda c: solutions.declare(c, new.name, declaration, source="api", now=now))
+    run = accepting.submit(here, asking.check_run(admin, new.name))
+    return view(solution) | {"check": run["id"]}
+
+
+@router.get("/{name}")
+def get_solution(name: str, here: Here, owner: Owner) -> dict[str, Any]:
+    """Give a solution, with what it offers and what of that is approved."""
+    return view(_find(here, name, owner))
+
+
+@router.delete("/{name}", status_code=204)
+def remove(name: str, here: Here, admin: Admin) -> None:
+    """Forget a solution; assets that came of it stay."""
+    if _find(here, name, admin).source == "file":
+        raise Conflict(f"solution {name!r} is declared in atelier.toml; remove it there and start the studio again")
+    here.database.transact(lambda c: solutions.remove(c, name))
+
+
+@router.post("/{name}/check", status_code=202)
+def check(name: str, here: Here, admin: Admin) -> dict[str, Any]:
+    """Look at what a solution offers now; the run that does it says what came out."""
+    _find(here, name, admin)
+    return accepting.submit(here, asking.check_run(admin, name))
+
+
+@router.post("/{name}/approve")
+def approve(name: str, approval: Approval, here: Here, admin: Admin) -> dict[str, Any]:
+    """Approve what a solution offers, as it was seen; from now on plans can use exactly that."""
+    solution = _find(here, name, admin)
+    now = time.time()
+    found = _digest(solution.offered)
+    return view(here.database.transact(lambda c: solutions.approve(c, name, approval.digest, found or "", now=now)))
+
+
+@router.get("/{name}/calls")
+def list_calls(
+    name: str,
+    here: Here,
+    owner: Owner,
+    before: Annotated[int | None, Query(ge=1, description="`next` of the page before this one")] = None,
+    limit: Limit = 50,
+) -> dict[str, Any]:
+    """List what you asked of a solution, newest first, with how it ended."""
+    _find(here, name, owner)
+    with here.database.read() as connection:
+        return page(lambda n: solutions.calls(connection, name, owner=owner, before=before, limit=n), limit)
+
+
+def view(solution: Solution) -> dict[str, Any]:
+    """Give a solution as clients see it."""
+    return {
+        "id": solution.name,
+        "kind": solution.kind,
+        "description": solution.declaration.get("description") or "",
+        "owner": solution.owner,
+        "source": solution.source,
+        "state": solution.state,
+        "error": solution.error,
+        "limits": solution.declaration.get("limits"),
+        "declaration": solution.declaration,
+        "offered": solution.offered,
+        "offered_digest": _digest(solution.offered),
+        "approved": solution.approved,
+        "created_at": solution.created_at,
+        "checked_at": solution.checked_at,
+    }
+
+
+def _digest(offered: Any) -> str | None:
+    return None if offered is None else digest([OfferedTool.from_json(tool) for tool in offered])
+
+
+def _find(here: Context, name: str, owner: str) -> Solution:
+    with here.database.read() as connection:
+        return solutions.require(connection, name, owner)

@@ -1,0 +1,80 @@
+"""The tools that an owner's plans can use: the studio's own, those of approved solutions, weights trained here."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection
+
+from store import solutions
+from store.database import Database
+from store.solutions import Solution
+from tools import catalog
+from tools.base import ToolSpec
+from tools.solutions.base import DECLARATION, OfferedTool, SolutionError
+
+log = logging.getLogger(__name__)
+OWNERS = 256  # whose tools are kept ready
+
+
+class Catalogue:
+    """Gives tools by owner; what was read is kept until a solution or a trained weight changes.
+
+    Args:
+        own: the studio's own tools, by name.
+    """
+
+    def __init__(self, database: Database, own: Mapping[str, ToolSpec]) -> None:
+        self._database = database
+        self._own = own
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[Any, Mapping[str, ToolSpec]]] = {}
+
+    def tools(self, owner: str) -> Mapping[str, ToolSpec]:
+        """Give the tools that an owner's plans can use, by name."""
+        with self._database.read() as connection:
+            revision = (solutions.revision(connection), tuple(self._own))
+            with self._lock:
+                known = self._known.get(owner)
+            if known is not None and known[0] == revision:
+                return known[1]
+            found = self._read(connection, owner)
+        with self._lock:
+            if len(self._known) >= OWNERS:
+                self._known.clear()
+            self._known[owner] = (revision, found)
+        return found
+
+    def _read(self, connection: Connection, owner: str) -> Mapping[str, ToolSpec]:
+        try:
+            from store import versions
+        except ImportError:
+            return dict(self._own)
+        families = {family for spec in self._own.values() for family in spec.choices.values()}
+        names = {family: versions.names(connection, owner, family) for family in families}
+        found = {name: catalog.with_choices(spec, names) for name, spec in self._own.items()}
+        for solution in solutions.list_(connection, owner):
+            if solution.usable:
+                found |= solution_tools(solution)
+        return found
+
+
+def solution_tools(solution: Solution) -> dict[str, ToolSpec]:
+    """Give the specs of a solution's approved tools; one that cannot be offered is left out and logged."""
+    from tools.solutions import arguments
+
+    declaration = DECLARATION.validate_python(solution.declaration)
+    if declaration.kind not in {"mcp", "openapi"}:
+        return {}
+    found = {}
+    for stored in solution.approved or ():
+        try:
+            spec = arguments.spec(solution.name, OfferedTool.from_json(stored), declaration)
+        except (SolutionError, ValueError) as error:
+            log.warning("tool %s of solution %s is left out: %s", stored.get("name"), solution.name, error)
+            continue
+        found[spec.name] = spec
+    return found
