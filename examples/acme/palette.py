@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 Rgb = tuple[int, int, int]
@@ -48,3 +49,44 @@ def rgb(code: str) -> Rgb:
         raise ValueError(f"{code!r} is no hex colour; write it as '#1F4D3F'")
     red, green, blue = bytes.fromhex(digits)
     return red, green, blue
+
+
+def contrast(one: Rgb, other: Rgb) -> float:
+    """Give the contrast ratio of two colours, 1 to 21.
+
+    Source: WCAG 2.2, "contrast ratio" and "relative luminance".
+    """
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def distance(one: Rgb, other: Rgb) -> float:
+    """Give how different two colours look: their distance in OKLab, 0 to about 1.
+
+    Source: B. Ottosson, "A perceptual color space for image processing" (2020).
+    """
+    return math.dist(_oklab(one), _oklab(other))
+
+
+def _linear(colour: Rgb) -> tuple[float, float, float]:
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in (one / 255 for one in colour)
+    )
+    return red, green, blue
+
+
+def _luminance(colour: Rgb) -> float:
+    red, green, blue = _linear(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _oklab(colour: Rgb) -> tuple[float, float, float]:
+    red, green, blue = _linear(colour)
+    long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
+    medium = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
+    short = (0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue) ** (1 / 3)
+    return (
+        0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short,
+        1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short,
+        0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short,
+    )
