@@ -49,17 +49,18 @@ class Catalogue:
         return found
 
     def _read(self, connection: Connection, owner: str) -> Mapping[str, ToolSpec]:
-        try:
-            from store import versions
-        except ImportError:
-            return dict(self._own)
-        families = {family for spec in self._own.values() for family in spec.choices.values()}
-        names = {family: versions.names(connection, owner, family) for family in families}
-        found = {name: catalog.with_choices(spec, names) for name, spec in self._own.items()}
+        found = {}
+        for name, spec in self._own.items():
+            trained = {argument: _trained(connection, owner, family) for argument, family in spec.choices.items()}
+            found[name] = catalog.with_choices(spec, trained)
         for solution in solutions.list_(connection, owner):
             if solution.usable:
                 found |= solution_tools(solution)
         return found
+
+
+def _trained(connection: Connection, owner: str, family: str) -> list[str]:
+    return []
 
 
 def solution_tools(solution: Solution) -> dict[str, ToolSpec]:

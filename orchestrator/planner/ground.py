@@ -139,7 +139,7 @@ def _put_before(plan: Plan, before: Sequence[Step]) -> Plan:
         if step.tool == WRITE:
             given = args.get("about") or []
             about = [given] if isinstance(given, str) else list(given)
-            args["about"] = [*(f"${one.id}" for one in new), *about]
+            args["about"] = [*(f"$s{one}" for one in range(1, shift + 1)), *about]
         new.append(step.model_copy(update={"id": f"s{number}", "args": args}))
     return plan.model_copy(update={"steps": new, "reply": plan.reply if plan.steps else ""})
 

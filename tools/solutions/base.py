@@ -10,7 +10,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    TypeAdapter,
+    model_validator,
+)
 
 from tools.base import Kind
 
@@ -72,6 +81,13 @@ class Secret(_Declared):
             raise SecretMissing(f"the secret file {str(self.file)!r} cannot be read: {error.strerror}") from error
 
 
+def _which(value: Any) -> str:
+    return "secret" if isinstance(value, dict | Secret) else "plain"
+
+
+Value = Annotated[Annotated[str, Tag("plain")] | Annotated[Secret, Tag("secret")], Discriminator(_which)]
+
+
 def revealed(values: Mapping[str, str | Secret]) -> dict[str, str]:
     """Give plain values, secrets read.
 
@@ -116,9 +132,9 @@ class McpDeclaration(_Calls):
     kind: Literal["mcp"] = "mcp"
     command: tuple[str, ...] | None = Field(None, min_length=1, description="the program and its arguments")
     cwd: Path | None = Field(None, description="the folder that the program starts in")
-    env: dict[str, str | Secret] = Field(default_factory=dict, description="all that the program's environment has")
+    env: dict[str, Value] = Field(default_factory=dict, description="all that the program's environment has")
     url: str | None = Field(None, pattern=r"^https?://", description="the address of a streamable HTTP server")
-    headers: dict[str, str | Secret] = Field(default_factory=dict, description="sent with each request")
+    headers: dict[str, Value] = Field(default_factory=dict, description="sent with each request")
 
     @model_validator(mode="after")
     def _one_of_two(self) -> McpDeclaration:
@@ -147,7 +163,7 @@ class ClientCredentials(_Declared):
 
     type: Literal["oauth2"] = "oauth2"
     token_url: str = Field(pattern=r"^https?://")
-    client_id: str | Secret
+    client_id: Value
     client_secret: Secret
     scope: str | None = None
 
