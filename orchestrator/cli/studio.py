@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -73,13 +74,23 @@ def list_models(as_json: Json = False) -> None:
     )
 
 
+def _tools() -> list[dict[str, Any]]:
+    """Give the tools of the studio that runs, or the ones that every studio has."""
+    from orchestrator import home, listing
+    from orchestrator.cli.client import Client
+    from tools import catalog
+
+    if (card := home.running(settings().home)) is None:
+        return [listing.tool_view(spec) for spec in catalog.specs().values()]
+    with contextlib.closing(Client(card.url)) as client:
+        found: list[dict[str, Any]] = client.get("/v1/tools")["data"]
+        return found
+
+
 @tools.command("list")
 def list_tools(as_json: Json = False) -> None:
     """List the tools."""
-    from orchestrator import listing
-    from tools import catalog
-
-    rows = [listing.tool_view(spec) for spec in catalog.specs().values()]
+    rows = _tools()
     if as_json:
         print_json(rows)
         return
