@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 WEIGHTS = Path(__file__).parent / "weights"
+STYLE = "style/"  # begins the names of looks that were trained here, "style/acme"; their weights are blobs
+_NONE: Mapping[str, str] = {}
 _RUNNERS = {
     "vae": "models.vae.sample:Vae",
     "cgan": "models.cgan.sample:CGan",
@@ -34,13 +37,17 @@ def families() -> tuple[str, ...]:
     return tuple(_RUNNERS)
 
 
-def weights_hash(*names: str) -> str:
-    """Return one sha256, in hex, over the manifest's hashes of the named weights.
+def weights_hash(*names: str, trained: Mapping[str, str] = _NONE) -> str:
+    """Return one sha256, in hex, over the hashes of the named weights.
+
+    Args:
+        names: of shipped weights, or of weights that were trained here ("style/acme").
+        trained: the sha256 of each of the latter.
 
     Raises:
-        CheckpointError: a name is not in the manifest.
+        CheckpointError: a name is in neither.
     """
-    joined = "\n".join(f"{name} {entry(name)['sha256']}" for name in names)
+    joined = "\n".join(f"{name} {trained.get(name) or entry(name)['sha256']}" for name in names)
     return hashlib.sha256(joined.encode()).hexdigest()
 
 
@@ -93,6 +100,18 @@ def load(name: str, weights: Path | None = None, **deps: Any) -> Model:
         raise ValueError(f"unknown model {name!r}; there are {', '.join(_RUNNERS)}")
     module, cls = _RUNNERS[name].split(":")
     return cast(Model, getattr(import_module(module), cls).load(weights, **deps))
+
+
+def load_trained(name: str, content: bytes) -> Model:
+    """Load weights that were trained here from their bytes, once their sha256 is checked.
+
+    Raises:
+        ValueError: no such family is trained here.
+        CheckpointError: the weights do not fit.
+    """
+    if not name.startswith(STYLE):
+        raise ValueError(f"nothing called {name!r} is trained here; names begin with {STYLE!r}")
+    return cast(Model, import_module("models.style.sample").Style.from_bytes(content))
 
 
 @lru_cache

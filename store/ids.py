@@ -6,7 +6,7 @@ from typing import Literal
 
 from ulid import ULID
 
-IdKind = Literal["run", "step", "asset", "thread", "message", "batch", "key"]
+IdKind = Literal["run", "step", "asset", "thread", "message", "batch", "key", "document", "model"]
 
 
 def new_id(kind: IdKind) -> str:

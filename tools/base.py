@@ -24,6 +24,7 @@ SEED_BITS = 31
 
 # "$s1": all that step s1 made; "$s1[0]": its first; "@asset_01J…": an asset of the library.
 REFERENCE = r"^(\$s[0-9]{1,3}(\[[0-9]{1,3}\])?|@asset_[0-9A-HJKMNP-TV-Z]{26})$"
+STYLE_NAME = r"^[a-z][a-z0-9-]{0,31}$"  # how a company calls its look
 
 
 class ToolError(Exception):
@@ -252,6 +253,7 @@ class ToolSpec:
         trusted: it sends, and needs no approval unless the plan was made after reading words from outside.
         reads: what it gives holds words from outside (documents, solutions), which are data and never instructions.
         choices: arguments whose values are also the names of weights trained here: {"style": "style"} (family).
+        always: the values of such arguments that are always there.
     """
 
     name: str
@@ -272,6 +274,7 @@ class ToolSpec:
     trusted: bool = False
     reads: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
+    always: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def draw_seed() -> int:

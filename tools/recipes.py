@@ -11,6 +11,7 @@ from tools.base import Input, ToolArgs, ToolSpec
 # IPTC's term for media made by a trained model; Article 50(2) of the EU's AI Act asks for such a mark.
 TRAINED_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 CREATOR = "Atelier"
+NONE: Mapping[str, str] = {}
 
 
 def args_of(args: ToolArgs, **changed: Any) -> dict[str, Any]:
@@ -23,22 +24,23 @@ def by_content(given: Input) -> str:
     return f"sha256:{given.sha256}"
 
 
-def recipe(spec: ToolSpec, args: Mapping[str, Any]) -> str:
+def recipe(spec: ToolSpec, args: Mapping[str, Any], trained: Mapping[str, str] = NONE) -> str:
     """Give the recipe of one thing as canonical JSON: equal recipes are equal texts.
 
     Args:
         spec: of the tool that makes it.
         args: the arguments that make exactly this thing.
+        trained: the sha256 of weights that were trained here, by name.
     """
-    weights = weights_of(*spec.models(_unchecked(spec, args)))
+    weights = weights_of(*spec.models(_unchecked(spec, args)), trained=trained)
     return canonical({"tool": spec.name, "version": spec.version, "args": dict(args), "weights": weights})
 
 
-def weights_of(*families: str) -> str | None:
+def weights_of(*families: str, trained: Mapping[str, str] = NONE) -> str | None:
     """Give one hash for the weights of some families; None for none."""
     from models import registry
 
-    return registry.weights_hash(*families) if families else None
+    return registry.weights_hash(*families, trained=trained) if families else None
 
 
 def canonical(value: Any) -> str:

@@ -59,7 +59,7 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.leases = Leases(self.database, self.lease_s)
-        self.models = Residency(self.load_model, self.memory_bytes)
+        self.models = Residency(self._load, self.memory_bytes)
         self.solutions = Solutions(self.database)
         self._catalogue = Catalogue(self.database, self.specs)
         self._loading = threading.Lock()
@@ -83,6 +83,15 @@ class Bench:
         """The language model, loaded at the first use."""
         with self._loading:
             return self._chat
+
+    def _load(self, name: str) -> Any:
+        """Load shipped weights, or those that were trained here: "style/acme@" and the sha256 of their blob."""
+        family, _, sha256 = name.partition("@")
+        if not sha256:
+            return self.load_model(family)
+        from models import registry
+
+        return registry.load_trained(family, self.blobs.get(sha256))
 
     def tools(self, owner: str) -> Mapping[str, ToolSpec]:
         """Give the tools that an owner's plans can use: those of `specs`, and those of solutions."""

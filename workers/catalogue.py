@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from store import solutions
+from store import solutions, versions
 from store.database import Database
 from store.solutions import Solution
 from tools import catalog
@@ -51,16 +51,12 @@ class Catalogue:
     def _read(self, connection: Connection, owner: str) -> Mapping[str, ToolSpec]:
         found = {}
         for name, spec in self._own.items():
-            trained = {argument: _trained(connection, owner, family) for argument, family in spec.choices.items()}
+            trained = {argument: versions.names(connection, owner, family) for argument, family in spec.choices.items()}
             found[name] = catalog.with_choices(spec, trained)
         for solution in solutions.list_(connection, owner):
             if solution.usable:
                 found |= solution_tools(solution)
         return found
-
-
-def _trained(connection: Connection, owner: str, family: str) -> list[str]:
-    return []
 
 
 def solution_tools(solution: Solution) -> dict[str, ToolSpec]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from models import registry
 from store import assets, runs
 from store.runs import NewRun, NewStep
 from store.steps import Claim
 from store.transition import Transition
 from tools import catalog
 from tools.base import InvalidInput, Job, Made, ToolFailed, ToolSpec, sha256_hex
+from workers import trained
 from workers.bench import Bench
 from workers.resolve import check_args
 from workers.workshop import StepWorkshop
@@ -42,10 +42,11 @@ def run(bench: Bench, claim: Claim) -> Callable[[Transition], None]:
     with bench.database.read() as connection:
         wanted = _by_id(connection, claim.owner, recipe["args"])
     args = check_args(spec, wanted)
-    families = spec.models(args)
-    if families and registry.weights_hash(*families) != recipe["weights"]:
+    with bench.database.read() as connection:
+        pinned = trained.pin(connection, claim.owner, spec.models(args))
+    if trained.weights_hash(spec.models(args), pinned) != recipe["weights"]:
         raise InvalidInput(f"asset {asset_id!r} was made with other weights ({recipe['weights'][:12]}…)")
-    outcome = catalog.load(spec.runner)([Job(args, StepWorkshop(bench, claim, quiet=True))])[0]
+    outcome = catalog.load(spec.runner)([Job(args, StepWorkshop(bench, claim, pinned, quiet=True))])[0]
     if isinstance(outcome, Exception):
         raise outcome
     again = outcome[0]

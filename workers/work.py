@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from models import registry
 from store import assets, steps
 from store.assets import NewAsset
 from store.ids import new_id
@@ -18,6 +17,7 @@ from store.steps import Claim, LeaseLost
 from store.transition import Transition
 from tools import catalog, thumbnails
 from tools.base import Cancelled, Found, InvalidInput, Job, Made, ToolArgs, ToolError, ToolSpec, TryLater
+from workers import trained
 from workers.bench import Bench
 from workers.resolve import recipe_hash, resolve
 from workers.workshop import StepWorkshop
@@ -35,6 +35,7 @@ class Ready:
     args: ToolArgs
     weights: str
     recipe_hash: str | None
+    pinned: trained.Pinned
 
 
 @dataclass(frozen=True)
@@ -113,14 +114,15 @@ def _prepare(bench: Bench, connection: Connection, claim: Claim) -> Ready | Know
         return InvalidInput(f"there is no tool {claim.tool!r} on this worker")
     try:
         args = resolve(connection, claim, spec)
-        weights = registry.weights_hash(*spec.models(args)) if spec.models(args) else ""
+        pinned = trained.pin(connection, claim.owner, spec.models(args))
+        weights = trained.weights_hash(spec.models(args), pinned)
         if not spec.exact or spec.gives is None:
-            return Ready(claim, spec, args, weights, None)
+            return Ready(claim, spec, args, weights, None, pinned)
         key = recipe_hash(connection, claim, spec, args, weights)
         known = steps.made_before(connection, claim.owner, key)
     except Exception as error:  # noqa: BLE001
         return error
-    return Ready(claim, spec, args, weights, key) if known is None else Known(known, key)
+    return Ready(claim, spec, args, weights, key, pinned) if known is None else Known(known, key)
 
 
 def _answer(bench: Bench, claim: Claim, known: Known) -> None:
@@ -137,7 +139,7 @@ def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
     """Run the tool on all jobs; if it falls over as a whole, on each alone, so that one bad item fails alone."""
     runner = ready[0].spec.runner
     try:
-        jobs = [Job(one.args, StepWorkshop(bench, one.claim), one.claim.tool) for one in ready]
+        jobs = [Job(one.args, StepWorkshop(bench, one.claim, one.pinned), one.claim.tool) for one in ready]
         outcomes: list[Outcome] = list(catalog.load(runner)(jobs))
         if len(outcomes) != len(ready):
             raise RuntimeError(f"{runner} gave {len(outcomes)} results for {len(ready)} jobs")
@@ -228,7 +230,7 @@ def new_assets(bench: Bench, things: Sequence[tuple[Ready, Made]]) -> list[NewAs
             seed=thing.seed,
             recipe=recipe(one, thing),
             weights_hash=one.weights or None,
-            licence="; ".join(dict.fromkeys(registry.licence(name) for name in thing.models)) or None,
+            licence=trained.licences(thing.models, one.pinned),
             thumbnail_sha256=next(thumb_names) if thumbs[i] else None,
             sources=tuple(asdict(source) for source in thing.sources),
             parents=thing.parents,

@@ -14,6 +14,7 @@ from tools.base import Cancelled, Found, Input, InvalidInput, Passage, Source, T
 from tools.solutions.base import Returned
 from workers.bench import Bench
 from workers.solutions import Asking
+from workers.trained import Pinned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +27,10 @@ TEXT_EVERY_S = 0.1
 class StepWorkshop:
     """Implements `tools.base.Workshop` for one claimed step. A step that is made again for a check tells nobody."""
 
-    def __init__(self, bench: Bench, claim: Claim, *, quiet: bool = False) -> None:
+    def __init__(self, bench: Bench, claim: Claim, pinned: Pinned | None = None, *, quiet: bool = False) -> None:
         self._bench = bench
         self._claim = claim
+        self._pinned = pinned or {}
         self._quiet = quiet
         self._started = self._told_at = time.monotonic()  # a step that is done in a moment needs no progress
         self._previewed_at = 0.0
@@ -69,7 +71,11 @@ class StepWorkshop:
 
     def model(self, family: str) -> Any:
         """See `tools.base.Workshop.model`."""
-        return self._bench.models.get(family)
+        version = self._pinned.get(family)
+        try:
+            return self._bench.models.get(family if version is None else f"{family}@{version.sha256}")
+        except BlobError as error:
+            raise ToolFailed(f"the weights {family!r} cannot be read: {error}") from error
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """See `tools.base.Workshop.embed`."""

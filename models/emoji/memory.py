@@ -150,7 +150,7 @@ class Memory:
             The latent (C, H, W) and a text vector (D,), both float32.
         """
         thing = int(self.thing[row])
-        mood, colour = _pick(text @ self.mood + self.mood_bias), _pick(text @ self.colour + self.colour_bias)
+        mood, colour = _pick(text @ self.mood + self.mood_bias), self.colour_of(text)
         own = float(self._own_cosines(text, thing))
         shows_itself = not (self.takes_sign[thing] or insist or own < OTHER_COSINE)
         if shows_itself or own > SAME_COSINE:
@@ -160,6 +160,10 @@ class Memory:
             told = text if mood is None else told + self.colour_shift[colour]
         told = np.asarray(told / np.linalg.norm(told), np.float32)
         return self.latent(row) if mood is None else self._signed(row, mood), told
+
+    def colour_of(self, text: np.ndarray) -> int | None:
+        """Return the colour that a text (D,) names, an index into `edits.COLOURS`, or None."""
+        return _pick(text @ self.colour + self.colour_bias)
 
     def _signed(self, row: int, mood: int) -> np.ndarray:
         latent = np.asarray(self.small[row] * self.scale[:, None, None], np.float32)

@@ -20,7 +20,7 @@ Given = Callable[..., Input]
 
 @pytest.fixture(autouse=True)
 def _weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes, "weights_of", lambda *families: WEIGHTS if families else None)
+    monkeypatch.setattr(recipes, "weights_of", lambda *families, trained=None: WEIGHTS if families else None)
 
 
 def asset_id(number: int) -> str:

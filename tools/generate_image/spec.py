@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from tools.base import SEED_BITS, Example, ToolArgs, ToolSpec
+from tools.base import SEED_BITS, STYLE_NAME, Example, ToolArgs, ToolSpec
 
 Size = Literal[64, 128, 256]
-Style = Literal["noto", "twemoji", "fluent", "emojione"]
+STYLES = ("noto", "twemoji", "fluent", "emojione")  # always there; others were trained here
+Style = Annotated[str, StringConstraints(pattern=STYLE_NAME)]
 Seed = Annotated[int, Field(ge=0, lt=1 << SEED_BITS)]
 FAMILY = {"auto": "cgan", "cgan": "cgan", "vae": "vae"}
 
@@ -25,15 +26,22 @@ class GenerateImage(ToolArgs):
     seed: Seed | None = Field(None, description="the same seed draws the same picture")
 
 
+def trained(args: GenerateImage) -> str | None:
+    """Give the name of the weights of a style that was trained here, None where the style is a shipped one."""
+    return None if args.style is None or args.style in STYLES else f"style/{args.style}"
+
+
 def models(args: GenerateImage) -> tuple[str, ...]:
     """Give the families whose weights the picture depends on."""
     upscaler = ("upscaler",) if args.size > 64 else ()
-    return (*dict.fromkeys((FAMILY[args.model], "vae")), "memory", *upscaler)
+    own = trained(args)
+    return (*dict.fromkeys((FAMILY[args.model], "vae")), "memory", *upscaler, *((own,) if own else ()))
 
 
 def batch_key(args: GenerateImage) -> str:
     """Give what must be equal for pictures to be drawn in one call."""
-    return f"generate_image/{FAMILY[args.model]}/{args.size}"
+    own = trained(args)
+    return f"generate_image/{FAMILY[args.model]}/{args.size}" + (f"/{own}" if own else "")
 
 
 SPEC = ToolSpec(
@@ -47,6 +55,8 @@ SPEC = ToolSpec(
     batch=16,
     batch_key=batch_key,
     models=models,
+    choices={"style": "style"},
+    always={"style": STYLES},
     examples=(
         Example("three happy cat stickers", {"prompt": "happy cat", "count": 3}),
         Example("a small red car in fluent style", {"prompt": "red car", "style": "fluent", "size": 64}),

@@ -4,9 +4,9 @@ from orchestrator.planner.plan import AssetLine, Plan
 from orchestrator.planner.signatures import signatures
 from tests.models.planner.gbnf import Grammar
 from tests.orchestrator.planner.conftest import CAT, CLIP
-from tools.catalog import specs
+from tools.catalog import specs, with_choices
 
-TOOLS = signatures(specs())
+TOOLS = signatures({name: with_choices(spec, {}) for name, spec in specs().items()})
 
 
 def test_the_adapter_was_trained_for_the_tools_that_there_are() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.planner.plan import Plan, Problem, assets_used, check, needs
 from tests.orchestrator.planner.conftest import CAT, CLIP, DEMO_PLAN, SONG
-from tools.catalog import specs
+from tools.catalog import specs, with_choices
 
 KINDS = {asset.id: asset.kind for asset in (CAT, CLIP, SONG)}
 
@@ -16,7 +16,7 @@ def plan(*steps: tuple[str, dict[str, Any]]) -> Plan:
 
 
 def problems(*steps: tuple[str, dict[str, Any]]) -> list[Problem]:
-    return check(plan(*steps), specs(), KINDS.get)
+    return check(plan(*steps), {name: with_choices(spec, {}) for name, spec in specs().items()}, KINDS.get)
 
 
 def only(found: list[Problem]) -> Problem:

@@ -1,0 +1,1 @@
+"""A company's own look: learned from some fifty of its pictures, laid over what the conditional GAN draws."""
