@@ -1,0 +1,1 @@
+"""A tool for the Atelier studio: a sheet of colours."""
