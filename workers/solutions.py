@@ -29,7 +29,6 @@ from tools.solutions.base import (
     connect,
     digest,
 )
-from workers.catalogue import solution_tools
 
 log = logging.getLogger(__name__)
 CHECK = "studio.check"
@@ -138,11 +137,11 @@ class Solutions:
                 f"solution {name!r} is {solution.state}{why}; look at it with `atelier solutions check {name}`, which "
                 "also approves it"
             )
-        spec = solution_tools(solution).get(whole_name)
-        if spec is None:
+        approved = next((one for one in solution.approved or () if one["name"] == tool), None)
+        if approved is None:
             raise InvalidInput(f"solution {name!r} has no approved tool {tool!r}")
         self._rested(solution)
-        return solution, tool, spec.sends
+        return solution, tool, bool(approved["sends"])
 
     def _rested(self, solution: Solution) -> None:
         if solution.failures < BROKEN_AFTER or solution.error is None:

@@ -14,7 +14,7 @@ from models.language.errors import LanguageModelError
 from orchestrator.planner.answer import StepResult
 from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
 from orchestrator.planner.ground import CONSULT, House
-from orchestrator.planner.plan import AssetLine, Plan
+from orchestrator.planner.plan import AssetLine, Plan, Said
 from orchestrator.planner.policy import risk
 from store import assets, runs, solutions, views
 from store.runs import PLAN, REPLY
@@ -29,6 +29,7 @@ from workers.planned import new_steps
 RECENT_ASSETS = 8
 RECENT_MESSAGES = 8
 EXCERPT = 400  # characters
+READERS = (CONSULT, "search_assets")
 
 
 def runners(dialect: Dialect) -> dict[str, InnerRunner]:
@@ -74,7 +75,7 @@ def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition]
         raise ToolFailed(str(error)) from error
     plan = {"steps": [], "reply": drafted.reply} if isinstance(drafted, Declined) else drafted.model_dump(mode="json")
     new = new_steps(plan, tools, bench.max_attempts)
-    danger = None if isinstance(drafted, Declined) else risk(drafted, tools, context)
+    danger = None if isinstance(drafted, Declined) else risk(drafted, tools, context, history)
     if danger is not None and run.batch_id is not None:
         raise InvalidInput(f"{danger}; a batch cannot wait for a person: give the tool and its arguments in the line")
     return lambda t: runs.save_plan(t, claim.run_id, plan, new, risk=danger)
@@ -119,12 +120,13 @@ def _context(connection: Connection, run: Row[Any]) -> list[AssetLine]:
     return [_line(asset) for asset in reversed(assets.get_many(connection, run.owner, ids))]
 
 
-def _history(connection: Connection, run: Row[Any]) -> list[tuple[str, str]]:
+def _history(connection: Connection, run: Row[Any]) -> list[Said]:
     """Give what was said in the run's thread before, oldest first."""
     if run.thread_id is None:
         return []
     query = (
-        select(messages.c.role, messages.c.content)
+        select(messages.c.role, messages.c.content, runs_table.c.plan)
+        .outerjoin(runs_table, runs_table.c.id == messages.c.run_id)
         .where(
             messages.c.thread_id == run.thread_id,
             messages.c.created_at <= run.created_at,
@@ -133,7 +135,13 @@ def _history(connection: Connection, run: Row[Any]) -> list[tuple[str, str]]:
         .order_by(messages.c.created_at.desc(), messages.c.id.desc())
         .limit(RECENT_MESSAGES)
     )
-    return [(row.role, row.content) for row in reversed(connection.execute(query).all())]
+    rows = reversed(connection.execute(query).all())
+    return [Said(row.role, row.content, row.role == "assistant" and _reads(row.plan)) for row in rows]
+
+
+def _reads(plan: Mapping[str, Any] | None) -> bool:
+    """Say whether a plan brought in words from outside: documents, captions of uploads, solutions (with a dot)."""
+    return any(step["tool"] in READERS or "." in step["tool"] for step in (plan or {}).get("steps", ()))
 
 
 def _results(bench: Bench, connection: Connection, owner: str, run_id: str) -> Sequence[StepResult]:

@@ -27,7 +27,7 @@ from orchestrator.planner import prompts
 from orchestrator.planner.answer import StepResult, answer
 from orchestrator.planner.ground import House, grounded
 from orchestrator.planner.lines import Sheet
-from orchestrator.planner.plan import AssetLine, Plan, Problem, check
+from orchestrator.planner.plan import AssetLine, Plan, Problem, Said, check
 from orchestrator.planner.signatures import signatures
 from orchestrator.planner.stream import ReplyStream
 from tools.base import ToolSpec
@@ -69,14 +69,14 @@ class Draft:
     Attributes:
         request: the user's words.
         context: the thread's last assets, oldest first.
-        history: (role, text) of the thread, "user" and "assistant", oldest first.
+        history: what was said in the thread, oldest first.
         find: gives an asset by id, also one that is not in the context.
         on_text: is told the words of an answer that needs no steps, as they come.
     """
 
     request: str
     context: Sequence[AssetLine] = ()
-    history: Sequence[tuple[str, str]] = ()
+    history: Sequence[Said] = ()
     find: Callable[[str], AssetLine | None] = lambda _: None
     on_text: OnText | None = None
     known: dict[str, AssetLine] = field(default_factory=dict)
@@ -135,7 +135,7 @@ class Planner:
         request: str,
         *,
         context: Sequence[AssetLine] = (),
-        history: Sequence[tuple[str, str]] = (),
+        history: Sequence[Said] = (),
         on_text: OnText | None = None,
         find_asset: Callable[[str], AssetLine | None] | None = None,
     ) -> Plan | Declined:
@@ -144,7 +144,7 @@ class Planner:
         Args:
             request: the user's words.
             context: the thread's last assets, oldest first.
-            history: (role, text) of the thread, oldest first; the local model does without.
+            history: what was said in the thread, oldest first; the local model does without.
             on_text: is told the words of a `Declined`, piece by piece.
             find_asset: gives an asset by id, in place of the planner's own.
 

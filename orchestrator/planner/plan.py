@@ -78,6 +78,20 @@ class AssetLine:
     foreign: bool = False
 
 
+@dataclass(frozen=True)
+class Said:
+    """What was said in the conversation before.
+
+    Attributes:
+        role: "user" or "assistant".
+        foreign: the studio's answer holds words from outside: of a document, a solution, an error of theirs.
+    """
+
+    role: str
+    text: str
+    foreign: bool = False
+
+
 def references(value: Any) -> Iterator[str]:
     """Give the references in a value of an argument that takes assets."""
     if isinstance(value, str):

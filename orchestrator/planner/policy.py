@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from orchestrator.planner.plan import AssetLine, Plan
+from orchestrator.planner.plan import AssetLine, Plan, Said
 from tools.base import ToolSpec
 
 
-def risk(plan: Plan, specs: Mapping[str, ToolSpec], context: Sequence[AssetLine]) -> str | None:
+def risk(
+    plan: Plan, specs: Mapping[str, ToolSpec], context: Sequence[AssetLine], history: Sequence[Said] = ()
+) -> str | None:
     """Say why a person has to approve a plan before it runs, or None if it may run.
 
     Tools that send, change or delete something outside the studio wait, but for those that were declared to be
@@ -16,9 +18,10 @@ def risk(plan: Plan, specs: Mapping[str, ToolSpec], context: Sequence[AssetLine]
 
     Args:
         context: the assets that the model saw when it made the plan.
+        history: what it read of the conversation.
     """
     sends = [specs[step.tool] for step in plan.steps if step.tool in specs and specs[step.tool].sends]
-    read = any(asset.foreign for asset in context)
+    read = any(one.foreign for one in (*context, *history))
     waits = [spec.name for spec in sends if read or not spec.trusted]
     if not waits:
         return None

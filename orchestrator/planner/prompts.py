@@ -10,10 +10,11 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from orchestrator.planner.lines import one_line
-from orchestrator.planner.plan import MAX_PICTURES, MAX_STEPS, AssetLine, Plan, Problem
+from orchestrator.planner.plan import MAX_PICTURES, MAX_STEPS, AssetLine, Plan, Problem, Said
 from orchestrator.planner.signatures import signatures
 from tools.base import ToolSpec
 
+FOREIGN = 2000  # characters of an answer that holds words from outside
 RULES = f"""\
 You are the planner of Atelier, a studio of generative models. You turn a request into a plan and answer with the plan
 alone, as one JSON object: {{"steps": [{{"id", "tool", "args"}}], "reply"}}.
@@ -109,12 +110,20 @@ def fenced(context: Sequence[AssetLine]) -> str:
     return "Assets of this conversation, oldest first:\n<data>\n" + "\n".join(rows) + "\n</data>\n\n"
 
 
+def _said_before(one: Said) -> BaseMessage:
+    if one.role != "assistant":
+        return HumanMessage(one.text)
+    if not one.foreign:
+        return AIMessage(one.text)
+    return HumanMessage(f"What came of it, with words from outside:\n<data>\n{one_line(one.text, FOREIGN)}\n</data>")
+
+
 def messages(
-    request: str, specs: Mapping[str, ToolSpec], context: Sequence[AssetLine], history: Sequence[tuple[str, str]]
+    request: str, specs: Mapping[str, ToolSpec], context: Sequence[AssetLine], history: Sequence[Said]
 ) -> list[BaseMessage]:
     """Give the messages that ask a large model for a plan."""
     said: list[BaseMessage] = [SystemMessage(system(specs))]
-    said += [AIMessage(text) if role == "assistant" else HumanMessage(text) for role, text in history]
+    said += [_said_before(one) for one in history]
     return [*said, HumanMessage(f"{fenced(context)}Request: {request}")]
 
 
