@@ -16,7 +16,7 @@ from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
 from orchestrator.planner.ground import CONSULT, House
 from orchestrator.planner.plan import AssetLine, Plan, Said
 from orchestrator.planner.policy import risk
-from store import assets, runs, solutions, views
+from store import assets, runs, solutions, versions, views
 from store.runs import PLAN, REPLY
 from store.steps import Claim
 from store.tables import messages, step_assets, steps
@@ -95,7 +95,7 @@ def _house(bench: Bench, connection: Connection, owner: str) -> House:
     """Give what a company plugged in, as far as the owner may use it."""
     known = [one for one in solutions.list_(connection, owner) if one.kind == "knowledge"]
     documents = {one.name: tuple(one.declaration.get("about") or ()) for one in known}
-    styles: tuple[str, ...] = ()
+    styles = tuple(versions.names(connection, owner, versions.STYLE))
     return House(documents, styles, lambda texts: bench.encoder.encode(list(texts)))
 
 
