@@ -118,11 +118,14 @@ def make_app(token: str) -> FastAPI:
         "/products",
         operation_id="find_products",
         summary="Find Acme's products by words: names, colours, materials.",
-        openapi_extra=_examples("look up the blue backpack", {"query": "blue backpack", "limit": 1}),
+        openapi_extra=_examples(
+            ("look up the blue backpack", {"query": "blue backpack", "limit": 1}),
+            ("write a product text for the orange tent", {"query": "orange tent", "limit": 1}),
+        ),
     )
     def find_products(
         query: Annotated[str, Query(min_length=1, max_length=200, description="words: 'blue backpack'")],
-        limit: Annotated[int, Query(ge=1, le=20, description="the most products")] = 5,
+        limit: Annotated[int, Query(ge=1, le=20, description="the most products")] = 3,
     ) -> Found:
         return Found(products=shop.find(query, limit))
 
@@ -130,7 +133,7 @@ def make_app(token: str) -> FastAPI:
         "/products/{sku}",
         operation_id="get_product",
         summary="Give one product by its number.",
-        openapi_extra=_examples("what is AC-201?", {"sku": "AC-201"}),
+        openapi_extra=_examples(("what is AC-201?", {"sku": "AC-201"})),
     )
     def get_product(sku: Annotated[str, InPath(pattern=SKU, description="its number: 'AC-101'")]) -> Product:
         return shop.get(sku)
@@ -140,7 +143,7 @@ def make_app(token: str) -> FastAPI:
         status_code=201,
         operation_id="reserve_product",
         summary="Put some of a product aside for a customer.",
-        openapi_extra=_examples("reserve two of AC-401", {"sku": "AC-401", "quantity": 2}),
+        openapi_extra=_examples(("reserve two of AC-401", {"sku": "AC-401", "quantity": 2})),
     )
     def reserve_product(
         sku: Annotated[str, InPath(pattern=SKU, description="its number: 'AC-101'")], order: Order
@@ -150,9 +153,9 @@ def make_app(token: str) -> FastAPI:
     return app
 
 
-def _examples(say: str, args: dict[str, object]) -> dict[str, Any]:
-    """Give an example of a request and its arguments, where a studio looks for it."""
-    return {"x-atelier-examples": [{"say": say, "args": args}]}
+def _examples(*examples: tuple[str, dict[str, object]]) -> dict[str, Any]:
+    """Give examples of requests and their arguments, where a studio looks for them."""
+    return {"x-atelier-examples": [{"say": say, "args": args} for say, args in examples]}
 
 
 def _words(text: str) -> set[str]:
