@@ -134,4 +134,4 @@ def _why_not(host: str, address: Address, *, private: bool) -> str:
     where = f"{host!r}" if host == str(address) else f"{host!r} ({address})"
     if private or not is_private(address):
         return f"{where} is not an address that may be reached"
-    return f"{where} is a private address; only a solution's own declared one may be, with private = true"
+    return f"{where} is a private address; only one that a declaration itself names may be, with private = true"

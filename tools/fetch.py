@@ -34,7 +34,7 @@ MAX_REDIRECTS = 3
 PACKING_BYTES = 65_536
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
+_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 # Ours to say: they frame the message, or name who is asked.
 _OWN_HEADERS = {
     "host",
