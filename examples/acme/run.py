@@ -13,11 +13,12 @@ import json
 import os
 import secrets
 import shlex
+import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3, help="how long the style is trained at most (15 is better)")
     parser.add_argument("--home", type=Path, default=HERE / ".atelier", help="the data folder")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended
     args.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     share_weights(args.home)
     port, token = free_port(), secrets.token_urlsafe(24)
@@ -132,11 +134,12 @@ def product_service(port: int, token: str) -> Iterator[None]:
 @contextmanager
 def running(home: Path, variables: dict[str, str]) -> Iterator[Studio]:
     """Run a studio until the end."""
-    with (home / "up.log").open("wb") as log:
+    up = home / "up.log"
+    with up.open("wb") as log:
         process = subprocess.Popen([ATELIER, "up"], cwd=HERE, env=variables, stdout=log, stderr=log)
     with ended(process):
-        wait_for(process, lambda: b"ready" in (home / "up.log").read_bytes(), "the studio", home / "up.log")
-        print((home / "up.log").read_text().strip().splitlines()[-1])
+        wait_for(process, lambda: b"ready" in up.read_bytes(), f"the studio (it said why in {up})")
+        print(up.read_text().strip().splitlines()[-1])
         yield Studio(home, variables)
 
 
@@ -154,7 +157,7 @@ def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]
             process.wait()
 
 
-def wait_for(process: subprocess.Popen[bytes], is_there: Any, what: str, log: Path | None = None) -> None:
+def wait_for(process: subprocess.Popen[bytes], is_there: Callable[[], bool], what: str) -> None:
     """Wait until a process is ready.
 
     Raises:
@@ -163,7 +166,7 @@ def wait_for(process: subprocess.Popen[bytes], is_there: Any, what: str, log: Pa
     deadline = time.monotonic() + START_S
     while not is_there():
         if process.poll() is not None or time.monotonic() > deadline:
-            sys.exit((log.read_text() if log else "") + f"{what} did not start")
+            sys.exit(f"{what} did not start")
         time.sleep(0.05)
 
 
