@@ -309,6 +309,8 @@ documents = Table(
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("modified_at", Double, nullable=False),
+    Column("read_at", Double, nullable=False),  # 0: not yet
+    Column("space", String(120), nullable=False),  # of its passages: how it was split, and the encoder's space
     Column("title", Text, nullable=False, default=""),
     Column("error", Text),  # why it could not be read
     Column("created_at", Double, nullable=False),
@@ -318,17 +320,17 @@ documents = Table(
 passages = Table(
     "passages",
     metadata,
-    Column("id", String(40), primary_key=True),
+    Column("id", Integer, primary_key=True, autoincrement=True),
     Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
     Column("solution", String(32), nullable=False),
     Column("position", Integer, nullable=False),
     Column("place", Text, nullable=False, default=""),  # headings, or the page
     Column("content", Text, nullable=False),
     Column("space", String(120), nullable=False),
-    Column("vector", LargeBinary, nullable=False),  # float32, little endian, unit length
-    Column("indexed_at", Double),  # when the index took it
+    Column("vectors", LargeBinary, nullable=False),  # of its parts: (n, D) float16, little endian, unit length
     Index(None, "document_id"),
     Index(None, "solution", "space"),
+    sqlite_autoincrement=True,  # a number is never given twice: count and highest number tell whether all is as it was
 )
 
 # Weights that were trained here: bytes in the blob store, newest of a name wins.
