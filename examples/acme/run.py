@@ -138,7 +138,7 @@ def running(home: Path, variables: dict[str, str]) -> Iterator[Studio]:
     with up.open("wb") as log:
         process = subprocess.Popen([ATELIER, "up"], cwd=HERE, env=variables, stdout=log, stderr=log)
     with ended(process):
-        wait_for(process, lambda: b"ready" in up.read_bytes(), f"the studio (it said why in {up})")
+        wait_for(process, lambda: b"Atelier is ready" in up.read_bytes(), f"the studio (it said why in {up})")
         print(up.read_text().strip().splitlines()[-1])
         yield Studio(home, variables)
 
