@@ -96,6 +96,10 @@ class Blobs:
         path = self._blobs.path(_checked(sha256))
         return path if path is not None and path.is_file() else None
 
+    def remove(self, sha256: str) -> None:
+        """Take a blob away for good, if it is there: for what only one place names, such as an old checkpoint."""
+        self._blobs.remove(_checked(sha256))
+
     def sweep_temporary(self, older_than_s: float = TEMPORARY_AGE_S) -> int:
         """Take away what crashed writers left, and give the number of files."""
         return self._blobs.sweep(time.time() - older_than_s)
@@ -156,6 +160,9 @@ class _Folder:
         # Also the folders of what was there already: another writer may have renamed it a moment ago.
         _each(_sync_folder, sorted({self.path(name).parent for name in contents}))
 
+    def remove(self, sha256: str) -> None:
+        self.path(sha256).unlink(missing_ok=True)
+
     def sweep(self, before: float) -> int:
         swept = 0
         for part in self.root.glob(f"*/{TEMPORARY}*"):
@@ -203,6 +210,10 @@ class _Remote:
         part = self._at(f"{name[:2]}/{_temporary_name()}")
         self.filesystem.pipe_file(part, content)
         self.filesystem.mv(part, final)
+
+    def remove(self, sha256: str) -> None:
+        if self.has(sha256):
+            self.filesystem.rm_file(self._at(_key(sha256)))
 
     def sweep(self, before: float) -> int:
         swept = 0

@@ -16,7 +16,9 @@ from torch.nn import functional
 COLOURS = 6
 NEAR = 0.28  # of a colour to the ground's, in [-1, 1]
 LINES = (3, 5)  # what is less wide, in pixels, is left out as a line
+THERE = 0.6  # of a thing must be left without its lines
 AS_DRAWN = 0.3  # how often all lines stay
+STILL = 0.25  # how often a picture stays as it is
 TURN = 0.35  # radians to each side
 SMALLEST, LARGEST = 0.75, 1.2  # sizes
 SHIFT = 0.12  # of half a picture
@@ -61,8 +63,16 @@ def lay_bare(x: Tensor, inside: Tensor, paints: Tensor, seed: int = 0) -> Bare:
     order = (palette @ LUMINANCE).argsort()
     ends[order] = counts[order].cumsum(0)
     ranks = torch.stack([ends - counts, ends], 1) / counts.sum().clamp_min(1)
-    bare = [_without_lines(areas, len(palette) + 1, width) for width in LINES]
-    return Bare(x, torch.stack([areas, *bare]), ranks, paints, _ground_alone(x, areas == len(palette)))
+    variants = [areas]
+    for width in LINES:
+        variants.append(_still_there(_without_lines(areas, len(palette) + 1, width), variants[-1], len(palette)))
+    return Bare(x, torch.stack(variants), ranks, paints, _ground_alone(x, areas == len(palette)))
+
+
+def _still_there(fewer: Tensor, areas: Tensor, ground: int) -> Tensor:
+    """Give pictures with fewer lines, but as they were where the thing itself was made of lines."""
+    left, before = ((one != ground).sum((1, 2)) for one in (fewer, areas))
+    return torch.where((left > THERE * before)[:, None, None], fewer, areas)
 
 
 def paints_of(x: Tensor, seed: int = 0) -> Tensor:
@@ -135,7 +145,7 @@ def _without_lines(areas: Tensor, count: int, width: int) -> Tensor:
 def pairs(bare: Bare, rows: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Give pictures in the look and the same laid bare, (B, 3, 64, 64) each in [-1, 1].
 
-    Each thing is turned, moved, resized or mirrored on its ground, so that no shape is learned by heart.
+    Most things are turned, moved, resized or mirrored on their ground, so that no shape is learned by heart.
     """
     count = len(rows)
     thing = (bare.areas[0, rows] != len(bare.ranks))[:, None].float()
@@ -144,12 +154,16 @@ def pairs(bare: Bare, rows: Tensor, generator: torch.Generator) -> tuple[Tensor,
     size = 1 / (SMALLEST + (LARGEST - SMALLEST) * torch.rand(count, generator=generator))
     mirror = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
     shift = (torch.rand(count, 2, generator=generator) * 2 - 1) * SHIFT
+    still = torch.rand(count, generator=generator) < STILL
+    angle, size, mirror = (torch.where(still, f, x) for f, x in ((0.0, angle), (1.0, size), (1.0, mirror)))
+    shift = torch.where(still[:, None], 0.0, shift)
     across = torch.stack([mirror * size * angle.cos(), -size * angle.sin(), shift[:, 0]], 1)
     down = torch.stack([mirror * size * angle.sin(), size * angle.cos(), shift[:, 1]], 1)
     grid = functional.affine_grid(torch.stack([across, down], 1), [count, 1, 64, 64], align_corners=False)
     moved = functional.grid_sample(whole, grid, padding_mode="zeros", align_corners=False)
     mask = moved[:, 6:]
-    return moved[:, :3] * mask + bare.ground * (1 - mask), moved[:, 3:6] * mask + (1 - mask)
+    ground = torch.where(still[:, None, None, None], bare.pixels[rows], bare.ground)
+    return moved[:, :3] * mask + ground * (1 - mask), moved[:, 3:6] * mask + (1 - mask)
 
 
 def painted(bare: Bare, rows: Tensor, generator: torch.Generator) -> Tensor:

@@ -1,31 +1,15 @@
-"""What makes a picture belong to a look, and what keeps the thing in it. Letter: B batch.
-
-The pictures of a company are not drawn over ours, so no pixel of ours has a right value. The look is compared as a
-distribution of small patches and of their places; the thing is kept as the pattern of which places are alike.
-"""
+"""How far pictures are from a look, and from themselves. Letter: B batch, pictures (B, 3, 64, 64) in [-1, 1]."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 PATCH = 5
 PROJECTIONS = 48
 SAMPLES = 4096  # patches a batch and size
 PLACE_WEIGHT = (0.0, 0.7, 1.4)  # how much of a patch's place is compared, for pictures at a whole, half, quarter
-ALIKE_PLACES = 160
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The parts of a loss, for reports."""
-
-    look: Tensor
-    thing: Tensor
-    own: Tensor
 
 
 def look_distance(drawn: Tensor, real: Tensor, generator: torch.Generator) -> Tensor:
@@ -53,24 +37,6 @@ def _projected(x: Tensor, filters: Tensor, towards: Tensor, generator: torch.Gen
     flat = found.transpose(0, 1).flatten(1)
     rows = torch.randint(flat.shape[1], (SAMPLES,), generator=generator).to(x.device)
     return flat[:, rows]
-
-
-def thing_distance(drawn: Tensor, source: Tensor, features: nn.Module, generator: torch.Generator) -> Tensor:
-    """Return how differently two pictures of a thing, (B, 3, 64, 64), say which of their places are alike.
-
-    Source: self-similarity of features, Kolkin et al. 2019, "Style Transfer by Relaxed Optimal Transport".
-    """
-    places = torch.randperm(256, generator=generator)[:ALIKE_PLACES].to(drawn.device)
-    with torch.no_grad():
-        wanted = _alike(features(source), places)
-    return (_alike(features(drawn), places) - wanted).abs().sum(2).mean()
-
-
-def _alike(features: Tensor, places: Tensor) -> Tensor:
-    chosen = features.float().flatten(2)[:, :, places]
-    unit = functional.normalize(chosen - chosen.mean(2, keepdim=True), dim=1)
-    apart = 1 - unit.transpose(1, 2) @ unit
-    return apart / apart.sum(2, keepdim=True).clamp_min(1e-6)
 
 
 def own_distance(drawn: Tensor, real: Tensor) -> Tensor:

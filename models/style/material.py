@@ -1,76 +1,38 @@
-"""What a look is learned from: the company's pictures and captions, and the known things that it is laid over."""
+"""Where things stand in a company's pictures, and the known things that its look is laid over."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional
 
 from models.emoji.memory import Memory
 from models.emoji.sources import STYLES
 from models.vae.sample import Vae
 from models.vae.train import to_tensor
 
-LEAST = 12  # pictures that a look can be learned from
-HELD_OUT = 0.12
+INSIDE = 0.4  # of the usual difference between pictures
 FULL = 0.92  # of the width of a picture is covered by a thing that fills it
 INSETS = (1.0, 0.9, 0.8, 0.7, 0.6)
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """N pictures of a company.
-
-    Attributes:
-        rgb: (N, 64, 64, 3) uint8.
-        vectors: (N, 384) float32, unit vectors of the captions.
-        captions: N texts.
-        held_out: (N,) bool, kept from training.
-    """
-
-    rgb: np.ndarray
-    vectors: np.ndarray
-    captions: list[str]
-    held_out: np.ndarray
-
-
-def pictures(rgb: np.ndarray, vectors: np.ndarray, captions: list[str], seed: int = 0) -> Pictures:
-    """Choose what is held out.
-
-    Raises:
-        ValueError: there are too few pictures, or the lengths differ.
-    """
-    if len(rgb) < LEAST:
-        raise ValueError(f"a style needs at least {LEAST} pictures, got {len(rgb)}")
-    if not len(rgb) == len(vectors) == len(captions):
-        raise ValueError(f"{len(rgb)} pictures, {len(vectors)} vectors and {len(captions)} captions")
-    held = np.zeros(len(rgb), bool)
-    held[np.random.default_rng(seed).permutation(len(rgb))[: max(2, round(HELD_OUT * len(rgb)))]] = True
-    return Pictures(rgb, np.asarray(vectors, np.float32), list(captions), held)
-
-
-def save(path: Path, rgb: np.ndarray, vectors: np.ndarray, captions: list[str]) -> None:
-    """Write pictures for a training process."""
-    np.savez(path, rgb=rgb, vectors=np.asarray(vectors, np.float32), captions=np.array(captions))
-
-
-def load(path: Path, seed: int = 0) -> Pictures:
-    """Read what `save` wrote."""
-    with np.load(path, allow_pickle=False) as arrays:
-        return pictures(arrays["rgb"], arrays["vectors"], [str(text) for text in arrays["captions"]], seed)
-
-
-def inset_of(rgb: np.ndarray) -> float:
-    """Tell how large things stand in pictures, (N, 64, 64, 3): 1 where they fill them, less inside a badge or frame.
+def inside_of(rgb: np.ndarray) -> np.ndarray:
+    """Tell where things stand in pictures, (N, 64, 64, 3): (64, 64) bool.
 
     What differs from picture to picture is the thing; what is everywhere the same is the ground or a frame.
     """
     differs = rgb.astype(np.float32).std(0).mean(-1)
-    inside = differs > 0.4 * np.quantile(differs, 0.95)
+    inside = torch.from_numpy(differs > INSIDE * np.quantile(differs, 0.95))[None, None].float()
+    grown = functional.max_pool2d(inside, 5, 1, 2)
+    return np.asarray((-functional.max_pool2d(-grown, 5, 1, 2))[0, 0].bool().numpy())
+
+
+def inset_of(inside: np.ndarray) -> float:
+    """Tell how large things stand in pictures: 1 where they fill them, less inside a badge or frame."""
     rows, columns = np.flatnonzero(inside.mean(1) > 0.15), np.flatnonzero(inside.mean(0) > 0.15)
     if not len(rows) or not len(columns):
         return 1.0
@@ -108,13 +70,3 @@ def known(vae: Vae, memory: Memory, style: str, inset: float, count: int, seed: 
     if inset < 1:
         latents = vae.encode(rgb)
     return Known(torch.from_numpy(latents), to_tensor(rgb).contiguous())
-
-
-def moved(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Shift pictures (B, 3, H, W) by up to two pixels; the edge is continued."""
-    padded = torch.nn.functional.pad(x, (2, 2, 2, 2), mode="replicate")
-    found = []
-    for picture in padded:
-        down, across = torch.randint(5, (2,), generator=generator).tolist()
-        found.append(picture[:, down : down + x.shape[2], across : across + x.shape[3]])
-    return torch.stack(found)

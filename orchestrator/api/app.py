@@ -21,6 +21,7 @@ from orchestrator.api import (
     runs,
     search,
     solutions,
+    styles,
     threads,
     tools,
 )
@@ -32,7 +33,7 @@ from store.blobs import Blobs
 from store.database import Database
 from workers.messages import Messenger
 
-ROUTERS = (health, threads, runs, plans, assets, search, tools, batches, models, index, solutions)
+ROUTERS = (health, threads, runs, plans, assets, search, tools, batches, models, index, solutions, styles)
 BODY_BYTES = 1 << 20  # for routes that name no limit of their own
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 

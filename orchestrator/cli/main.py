@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from orchestrator.cli import batch, library, making, solutions, studio, tracking
+from orchestrator.cli import batch, library, making, solutions, studio, styles, tracking
 from orchestrator.errors import StudioError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.add_typer(studio.models, name="models")
 app.add_typer(studio.tools, name="tools")
 app.add_typer(library.index, name="index")
 app.add_typer(solutions.app, name="solutions")
+app.add_typer(styles.app, name="styles")
 app.command()(studio.doctor)
 
 
