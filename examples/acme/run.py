@@ -26,7 +26,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ATELIER = Path(sys.executable).with_name("atelier")
 REQUEST = "write a product text for the blue backpack in our brand voice and draw it in our style"
-CALLED = ("brand", "products")  # what has tools that a person approves
+CALLED = ("brand", "products")  # what has tools
 START_S = 150.0
 END_S = 20.0
 
@@ -76,9 +76,9 @@ def main() -> None:
 
 
 def show(studio: Studio, minutes: float) -> None:
-    """Approve what the services offer, train the look, and ask."""
+    """Look at what the services offer, train the look, and ask."""
     for name in CALLED:
-        print_tools(studio.atelier("solutions", "check", name, "--yes"))
+        print_tools(studio.atelier("solutions", "check", name))
     print_solutions(studio.atelier("solutions", "list"))
     words = ("--images", "pictures", "--captions", "pictures/captions.csv", "--minutes", f"{minutes:g}")
     began = time.monotonic()
