@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -172,10 +173,11 @@ def test_a_declared_argument_that_it_does_not_have_is_named() -> None:
         made(offered({"picture": {"type": "string"}}), takes={"find.pic": "image"})
 
 
-def test_a_tool_sends_unless_it_only_reads_or_is_trusted() -> None:
+def test_a_tool_sends_unless_it_only_reads_and_whether_it_is_trusted_is_known() -> None:
     tool = offered({})
-    assert made(tool).sends
-    assert not made(tool, trusted=("find",)).sends
+    assert made(tool).sends and not made(tool).trusted
+    assert made(tool, trusted=("find",)).trusted
+    assert not made(replace(tool, sends=False)).sends
     assert made(tool).reads and not made(tool).exact and made(tool).gives is None
 
 

@@ -31,6 +31,7 @@ T = TypeVar("T")
 US = types.Implementation(name="atelier", version="1")
 TOOLS = 200
 LAST_WORDS_S = 0.5  # a connection that broke is given so long to say why
+CLOSE_S = 4.0  # a program is asked to end for two seconds, then killed
 NAME = 60  # characters of a program's command in messages
 BUSY = (408, 425, 429)
 BROKEN = 500
@@ -85,7 +86,10 @@ class Line:
         """Close now, and wait until it is."""
         self._retired = True
         self._hang_up()
-        await asyncio.wait([self._task])
+        _, late = await asyncio.wait([self._task], timeout=CLOSE_S)
+        if late:  # a server that does not even take our leave
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=LAST_WORDS_S)
 
     async def offered(self) -> list[OfferedTool]:
         """Ask what it offers.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import threading
 import time
@@ -16,7 +17,7 @@ from tools.solutions.line import Line, subject
 
 T = TypeVar("T")
 TICK_S = 0.1
-CLOSE_S = 6.0  # a program is asked to end for two seconds, then killed
+CLOSE_S = 6.0
 # They log what servers say and the ids of sessions; what matters reaches the caller as an error.
 LOUD = ("mcp", "client", "httpx2", "httpcore2")
 
@@ -79,11 +80,10 @@ class McpClient:
             loop, thread, self._loop = self._loop, self._thread, None
         if loop is None or thread is None:
             return
-        try:
+        with contextlib.suppress(TimeoutError):  # what is left is tied to the thread, and ends with us
             asyncio.run_coroutine_threadsafe(self._hang_up(), loop).result(CLOSE_S)
-        finally:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join(CLOSE_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(CLOSE_S)
 
     def _run(
         self,
