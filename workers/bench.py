@@ -17,6 +17,7 @@ from store.steps import Claim
 from store.transition import Transition, Wake
 from tools.base import ToolSpec
 from workers.catalogue import Catalogue
+from workers.consult import Shelves
 from workers.leases import Leases
 from workers.messages import Messenger
 from workers.residency import Residency
@@ -61,6 +62,7 @@ class Bench:
         self.leases = Leases(self.database, self.lease_s)
         self.models = Residency(self._load, self.memory_bytes)
         self.solutions = Solutions(self.database)
+        self.shelves = Shelves(self.database)
         self._catalogue = Catalogue(self.database, self.specs)
         self._loading = threading.Lock()
 

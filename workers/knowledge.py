@@ -17,6 +17,7 @@ from store import solutions as declared
 from store.blobs import BlobError
 from store.passages import UPLOAD, Document, NewDocument, NewPassage
 from store.tables import solutions
+from tools.base import Cancelled, TryLater
 from tools.knowledge import folder as folders
 from tools.knowledge.document import UnreadableError
 from tools.knowledge.folder import File
@@ -67,18 +68,38 @@ class _Wanted:
 
 
 def refresh_all(bench: Bench) -> dict[str, Refreshed]:
-    """Refresh the knowledge solutions whose time has come, and write down how each of them is."""
+    """Refresh the knowledge solutions whose time has come; one that fails does not keep the others."""
     done = {}
     for name, declaration in _due(bench):
         try:
-            done[name] = refresh(bench, name, declaration)
-            problem = "; ".join(done[name].problems)
-        except ConnectionError as error:  # whoever makes the vectors is away
-            problem = str(error)
-        except Exception as error:
+            done[name] = refresh_one(bench, name, declaration)
+        except TryLater as error:
+            log.warning("the documents of solution %s are refreshed later: %s", name, error)
+        except Exception:
             log.exception("the documents of solution %s could not be refreshed", name)
-            problem = f"its documents could not be refreshed: {error}"
-        bench.database.transact(lambda connection, name=name, problem=problem: _note(connection, name, problem))  # type: ignore[misc]
+    return done
+
+
+def refresh_one(
+    bench: Bench, name: str, declaration: KnowledgeDeclaration, on_progress: OnProgress = lambda done, total: None
+) -> Refreshed:
+    """Refresh a solution now, and write down how it is; see `refresh`.
+
+    Raises:
+        TryLater: whoever makes the vectors does not answer; what was read so far is kept.
+    """
+    problem = "its documents could not be refreshed; the worker's log says why"
+    try:
+        done = refresh(bench, name, declaration, on_progress)
+        problem = "; ".join(done.problems)
+    except ConnectionError as error:
+        problem = f"its documents cannot be read just now: {error}"
+        raise TryLater(problem) from error
+    except Cancelled:
+        problem = ""
+        raise
+    finally:
+        bench.database.transact(lambda connection: _note(connection, name, problem))
     return done
 
 

@@ -141,18 +141,13 @@ class StepWorkshop:
 
     def consult(self, question: str, *, solution: str | None, limit: int) -> list[Passage]:
         """See `tools.base.Workshop.consult`."""
-        from workers import knowledge
-
-        bench = self._bench
-        return knowledge.consult(
-            bench.database,
-            bench.index,
-            bench.encoder,
-            owner=self._claim.owner,
-            question=question,
-            solution=solution,
-            limit=limit,
-        )
+        owner = self._claim.owner
+        try:
+            return self._bench.shelves.consult(
+                self._bench.encoder, owner=owner, question=question, solution=solution, limit=limit
+            )
+        except ConnectionError as error:
+            raise TryLater(f"the question's vector could not be had: {error}") from error
 
     def ask(self, tool: str, args: Mapping[str, Any]) -> Returned:
         """See `tools.base.Workshop.ask`."""

@@ -22,7 +22,7 @@ def pdf(*pages: str) -> bytes:
         shown = text.replace("(", r"\(").replace(")", r"\)")
         stream = f"BT /F1 12 Tf 72 700 Td ({shown}) Tj ET"
         objects += [
-            f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents {5 + 2 * number} 0 R/Resources<</Font<</F1 3 0 R>>>>>>",
+            f"<</Type/Page/Parent 2 0 R/Contents {5 + 2 * number} 0 R/Resources<</Font<</F1 3 0 R>>>>>>",
             f"<</Length {len(stream)}>>stream\n{stream}\nendstream",
         ]
     return _pdf(objects)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 WORDS_WEIGH = 0.5  # all of a question's words are worth so much cosine
-ANSWERS = 0.42  # of the best passage, or nothing answers; `python -m benchmarks.retrieval` shows what that costs
-BESIDE = 0.25  # of a passage that stands beside the best one
+ANSWERS = 0.46  # of the best passage, or nothing answers; `python -m benchmarks.retrieval` shows what that costs
+BESIDE = 0.5  # of the best passage's relevance, of one that stands beside it
 _WORD = re.compile(r"[^\W_]+")
 _ENDINGS = re.compile(r"(?<=\w{3})(?:ies|ied|ing|ed|es|s|e|y|ly)$")
 _PLAIN = """
@@ -90,7 +90,7 @@ def best(relevances: np.ndarray, limit: int) -> list[int]:
     if len(relevances) == 0 or relevances.max() < ANSWERS:
         return []
     order = np.argsort(-relevances, kind="stable")[:limit]
-    return [int(at) for at in order if relevances[at] >= BESIDE]
+    return [int(at) for at in order if relevances[at] >= BESIDE * relevances.max()]
 
 
 def _idf(size: int, having: np.ndarray) -> np.ndarray:
