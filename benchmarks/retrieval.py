@@ -64,10 +64,10 @@ class Measured:
     p50_ms: float
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--home", type=Path, default=Settings().home, help="the data folder, with the encoder")
-    print(report(TextEncoder(parser.parse_args().home / FOLDER / ENCODER_FOLDER, 1)))
+    print(report(TextEncoder(parser.parse_args(argv).home / FOLDER / ENCODER_FOLDER, 1)))
 
 
 def report(encoder: Any) -> str:
