@@ -8,6 +8,7 @@ import socket
 import ssl
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +127,18 @@ def dripped(content: bytes, server_rest: Callable[[float], None] = time.sleep, p
     for byte in content:
         yield bytes([byte])
         server_rest(pause_s)
+
+
+@contextlib.contextmanager
+def traced() -> Iterator[Callable[[], int]]:
+    """Watch the memory that Python holds; give what tells the most of it, in bytes, after the block."""
+    peaks: list[int] = []
+    tracemalloc.start()
+    try:
+        yield lambda: peaks[0]
+    finally:
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
 
 
 def authority(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:

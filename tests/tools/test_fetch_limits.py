@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import itertools
 import time
-import tracemalloc
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.tools.raw_server import MEGABYTE, RawServer, dripped, fetch, said, serving
+from tests.tools.raw_server import MEGABYTE, RawServer, dripped, fetch, said, serving, traced
 from tools.fetch import Fetcher, TimedOut, TooLarge
 
 GZIP = "Content-Encoding: gzip"
@@ -113,14 +112,9 @@ def test_the_caller_is_asked_while_the_name_is_looked_up() -> None:
 
 def peak_of(server: RawServer, **given: Any) -> int:
     """Fetch what is too large and give the most memory that Python held meanwhile, in bytes."""
-    fetch_error = given.pop("error", TooLarge)
-    tracemalloc.start()
-    try:
-        with pytest.raises(fetch_error):
-            fetch(server, **given)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    with traced() as peak, pytest.raises(TooLarge):
+        fetch(server, **given)
+    return peak()
 
 
 BLOCK = bytes(65_536)

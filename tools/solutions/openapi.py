@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 
 from tools.addresses import Origin, Resolver, resolved
+from tools.base import sha256_hex
 from tools.fetch import Fetcher
 from tools.solutions.asking import Asking
 from tools.solutions.base import (
@@ -35,8 +36,9 @@ _ADDRESS = re.compile(r"https?://", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class _Service:
-    """A service as its document describes it."""
+    """A service as its document describes it; `sha256` is the document's, so that it is not read twice."""
 
+    sha256: str
     base: str
     operations: Mapping[str, Operation]
 
@@ -100,12 +102,16 @@ class OpenApiClient:
 
     def _read(self, asking: Asking) -> _Service:
         where = self._declaration.document
+        content = _fetched(where, asking) if _ADDRESS.match(where) else _file(where)
+        sha256 = sha256_hex(content)
+        if self._service is not None and self._service.sha256 == sha256:
+            return self._service
         try:
-            document = Document(_fetched(where, asking) if _ADDRESS.match(where) else _file(where))
+            document = Document(content)
             base = _based(self._declaration, document)
             prefix = httpx.URL(base).path.rstrip("/")
             hidden = HIDDEN | self._credentials.header_names()
-            return _Service(base, operations(document, self._declaration.tools, prefix, hidden))
+            return _Service(sha256, base, operations(document, self._declaration.tools, prefix, hidden))
         except RecursionError as error:
             raise SolutionFault("the document is nested too deeply") from error
 

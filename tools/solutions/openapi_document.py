@@ -16,6 +16,7 @@ REFERENCES = 64  # from one reference to the next, before something stands there
 
 SCHEMA_DEPTH = 8
 SCHEMA_LETTERS = 24_000  # of all schemas of an operation; what comes after accepts anything
+NODE_LETTERS = 30  # of a schema's braces and names, also where it says nothing
 KEYWORD_LETTERS = 4_000
 WORDS = 300
 
@@ -103,7 +104,7 @@ class Schemas:
         if isinstance(node.get("description"), str):
             said["description"] = node["description"][:WORDS]
         sizes = {key: min(len(json.dumps(value)), KEYWORD_LETTERS) for key, value in said.items()}
-        self._letters -= sum(sizes.values())
+        self._letters -= NODE_LETTERS + sum(sizes.values())
         return {key: value for key, value in said.items() if sizes[key] < KEYWORD_LETTERS and self._letters > 0}
 
     def _branches(self, node: Mapping[str, Any], depth: int, within: tuple[str, ...]) -> dict[str, Any]:
