@@ -353,7 +353,7 @@ def test_a_stubborn_program_is_killed(start: Start) -> None:  # 2 s: it is asked
     client = start("hostile", "stubborn")
     process = int(text(call(client)))
     client.close()
-    assert not is_alive(process)
+    assert dies(process)
 
 
 PARENT = """
@@ -361,20 +361,41 @@ import sys, time
 from tools.solutions.base import McpDeclaration
 from tools.solutions.mcp import McpClient
 client = McpClient(McpDeclaration(command=tuple(sys.argv[1:])))
-print(client.call("surroundings", {}, timeout_s=20).parts[0].content.decode(), flush=True)
+for tool in ("surroundings", "child"):
+    print(client.call(tool, {}, timeout_s=20).parts[0].content.decode(), flush=True)
 time.sleep(1000)
 """
 
 
-def test_a_program_dies_with_the_worker() -> None:
+def test_a_program_and_all_that_it_started_die_with_the_worker() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, *program("good")], stdout=subprocess.PIPE, text=True
     ) as parent:
         assert parent.stdout is not None
         process = json.loads(parent.stdout.readline())["process"]
-        assert is_alive(process)
+        child = int(parent.stdout.readline())
+        assert is_alive(process) and is_alive(child)
         parent.send_signal(signal.SIGKILL)
-        assert dies(process)
+        assert dies(process) and dies(child)
+
+
+def test_what_a_program_started_dies_with_it(start: Start) -> None:
+    client = start("good")
+    child = int(text(call(client, "child")))
+    with pytest.raises(SolutionAway, match="ended"):
+        call(client, "die")
+    assert dies(child)
+
+
+def test_a_file_that_is_no_program_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "server"
+    file.write_bytes(b"\x00nothing that runs")
+    for mode, error in ((0o644, SolutionFault), (0o755, SolutionAway)):
+        file.chmod(mode)
+        client = McpClient(McpDeclaration(command=(str(file),)))
+        with pytest.raises(error, match=r"there is no program|Exec format error"):
+            client.offered()
+        client.close()
 
 
 def children() -> list[int]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO
@@ -27,7 +27,7 @@ Incoming = MemoryObjectSendStream[SessionMessage | Exception]
 Outgoing = MemoryObjectReceiveStream[SessionMessage]
 Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObjectSendStream[SessionMessage]]
 
-PR_SET_PDEATHSIG = 1
+GUARD = Path(__file__).with_name("guard.py")
 CHUNK = 1 << 18
 SAID = 100  # characters of a line that is no message
 GRACE_S = 1.0  # after its stdin is closed, and again after SIGTERM
@@ -79,14 +79,13 @@ def _started(command: Sequence[str], environment: Mapping[str, str], cwd: Path |
     program = _found(command[0], cwd)
     try:
         return subprocess.Popen(
-            [program, *command[1:]],
+            [sys.executable, "-I", "-S", str(GUARD), str(os.getpid()), program, *command[1:]],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env=dict(environment),
             cwd=cwd or "/",
             start_new_session=True,
-            preexec_fn=_tie(os.getpid()),  # noqa: PLW1509  # nothing in it takes a lock
         )
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise SolutionFault(f"the program {command[0]!r} cannot be started: {error}") from error
@@ -95,22 +94,9 @@ def _started(command: Sequence[str], environment: Mapping[str, str], cwd: Path |
 def _found(program: str, cwd: Path | None) -> str:
     """Look a program up where the worker would find it: its own environment may have no PATH."""
     found = str((cwd or Path("/")) / program) if "/" in program else shutil.which(program)
-    if found is None or not Path(found).is_file():
+    if found is None or not Path(found).is_file() or not os.access(found, os.X_OK):
         raise SolutionFault(f"there is no program {program!r} where the worker runs")
     return found
-
-
-def _tie(parent: int) -> Callable[[], None]:
-    """Give what the child runs before the program: the system shall kill it when the thread that started it ends."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-
-    def tie() -> None:
-        if prctl is not None:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the call above
-            os._exit(1)
-
-    return tie
 
 
 async def _readable(pipe: IO[bytes] | None, pipes: list[asyncio.BaseTransport]) -> asyncio.StreamReader:
