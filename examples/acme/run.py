@@ -80,9 +80,9 @@ def show(studio: Studio, minutes: float) -> None:
     for name in CALLED:
         print_tools(studio.atelier("solutions", "check", name))
     print_solutions(studio.atelier("solutions", "list"))
-    words = ("--images", "pictures", "--captions", "pictures/captions.csv", "--minutes", f"{minutes:g}")
+    words = ("--images", "pictures", "--captions", "pictures/captions.csv", "--licence", "MIT")
     began = time.monotonic()
-    studio.atelier("styles", "train", "acme", *words)
+    studio.atelier("styles", "train", "acme", *words, "--minutes", f"{minutes:g}")
     print(f"The style was trained in {(time.monotonic() - began) / 60:.1f} minutes.")
     print_made(studio.atelier("make", REQUEST))
 
