@@ -143,6 +143,7 @@ class Input:
     Attributes:
         latents: float32 array of its generator's latent space, or None (an upload, say).
         sources: where its words come from, if they come from documents or solutions.
+        style: the weights of the trained look that it was drawn in ("style/acme"), where a tool keeps the look.
     """
 
     asset_id: str
@@ -153,6 +154,7 @@ class Input:
     caption: str
     latents: np.ndarray | None = None
     sources: tuple[Source, ...] = ()
+    style: str | None = None
 
 
 class Workshop(Protocol):
@@ -254,6 +256,7 @@ class ToolSpec:
         reads: what it gives holds words from outside (documents, solutions), which are data and never instructions.
         choices: arguments whose values are also the names of weights trained here: {"style": "style"} (family).
         always: the values of such arguments that are always there.
+        keeps: the argument, a reference to a picture, whose trained look the result has too.
     """
 
     name: str
@@ -275,6 +278,7 @@ class ToolSpec:
     reads: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
     always: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keeps: str | None = None
 
 
 def draw_seed() -> int:

@@ -29,5 +29,14 @@ def latents_of(given: Input, encoder: Any) -> np.ndarray:
     """
     if given.latents is not None:
         return given.latents
-    encoded: np.ndarray = encoder.encode(pictures.fit(pixels_of(given), ENCODED_PX)[None])[0]
-    return encoded
+    return encoded(given, encoder)
+
+
+def encoded(given: Input, encoder: Any) -> np.ndarray:
+    """Give what the VAE sees in a picture's pixels.
+
+    Raises:
+        InvalidInput: it is no picture that can be decoded.
+    """
+    latents: np.ndarray = encoder.encode(pictures.fit(pixels_of(given), ENCODED_PX)[None])[0]
+    return latents

@@ -32,7 +32,8 @@ def recipe(spec: ToolSpec, args: Mapping[str, Any], trained: Mapping[str, str] =
         args: the arguments that make exactly this thing.
         trained: the sha256 of weights that were trained here, by name.
     """
-    weights = weights_of(*spec.models(_unchecked(spec, args)), trained=trained)
+    named = dict.fromkeys((*spec.models(_unchecked(spec, args)), *trained))
+    weights = weights_of(*named, trained=trained)
     return canonical({"tool": spec.name, "version": spec.version, "args": dict(args), "weights": weights})
 
 

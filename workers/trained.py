@@ -7,12 +7,34 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import Connection
 
 from models import registry
-from store import versions
+from store import assets, versions
 from store.versions import Version
-from tools.base import InvalidInput
+from tools.base import InvalidInput, ToolArgs, ToolSpec
 from tools.generate_image.spec import STYLES
 
 Pinned = Mapping[str, Version]
+
+
+def names(connection: Connection, owner: str, spec: ToolSpec, args: ToolArgs) -> tuple[str, ...]:
+    """Give the weights that a result depends on: those of the arguments, and the look of a picture that is kept."""
+    kept = None if spec.keeps is None else getattr(args, spec.keeps, None)
+    look = look_of(connection, owner, str(kept).removeprefix("@")) if kept else None
+    return (*spec.models(args), *((look,) if look else ()))
+
+
+def look_of(connection: Connection, owner: str, asset_id: str) -> str | None:
+    """Give the weights of the trained look that an asset was drawn in, None where it has none that is still used."""
+    asset = assets.get(connection, owner, asset_id, deleted=True)
+    if asset is None or asset.kind != "image" or not asset.recipe:
+        return None
+    style = asset.recipe["args"].get("style")
+    if isinstance(style, str) and style not in STYLES and versions.newest(connection, owner, versions.STYLE, style):
+        return registry.STYLE + style
+    source = asset.recipe["args"].get("image")
+    if not isinstance(source, str) or not source.startswith("sha256:"):
+        return None
+    parent = assets.by_sha256(connection, owner, source.removeprefix("sha256:"))
+    return None if parent is None or parent.id == asset_id else look_of(connection, owner, parent.id)
 
 
 def pin(connection: Connection, owner: str, names: Sequence[str]) -> dict[str, Version]:

@@ -43,8 +43,9 @@ def run(bench: Bench, claim: Claim) -> Callable[[Transition], None]:
         wanted = _by_id(connection, claim.owner, recipe["args"])
     args = check_args(spec, wanted)
     with bench.database.read() as connection:
-        pinned = trained.pin(connection, claim.owner, spec.models(args))
-    if trained.weights_hash(spec.models(args), pinned) != recipe["weights"]:
+        names = trained.names(connection, claim.owner, spec, args)
+        pinned = trained.pin(connection, claim.owner, names)
+    if trained.weights_hash(names, pinned) != recipe["weights"]:
         raise InvalidInput(f"asset {asset_id!r} was made with other weights ({recipe['weights'][:12]}…)")
     outcome = catalog.load(spec.runner)([Job(args, StepWorkshop(bench, claim, pinned, quiet=True))])[0]
     if isinstance(outcome, Exception):

@@ -114,8 +114,9 @@ def _prepare(bench: Bench, connection: Connection, claim: Claim) -> Ready | Know
         return InvalidInput(f"there is no tool {claim.tool!r} on this worker")
     try:
         args = resolve(connection, claim, spec)
-        pinned = trained.pin(connection, claim.owner, spec.models(args))
-        weights = trained.weights_hash(spec.models(args), pinned)
+        names = trained.names(connection, claim.owner, spec, args)
+        pinned = trained.pin(connection, claim.owner, names)
+        weights = trained.weights_hash(names, pinned)
         if not spec.exact or spec.gives is None:
             return Ready(claim, spec, args, weights, None, pinned)
         key = recipe_hash(connection, claim, spec, args, weights)

@@ -14,7 +14,7 @@ from tools.base import Cancelled, Found, Input, InvalidInput, Passage, Source, T
 from tools.solutions.base import Returned
 from workers.bench import Bench
 from workers.solutions import Asking
-from workers.trained import Pinned
+from workers.trained import Pinned, look_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -62,12 +62,23 @@ class StepWorkshop:
             if asset is None:
                 raise InvalidInput(f"there is no asset {asset_id!r}")
             latents = assets.latents(connection, asset_id)
+            look = look_of(connection, self._claim.owner, asset_id) if self._pinned else None
         try:
             content = self._bench.blobs.get(asset.sha256)
         except BlobError as error:
             raise ToolFailed(f"the bytes of asset {asset_id!r} cannot be read: {error}") from error
         sources = tuple(Source(**source) for source in asset.sources or ())
-        return Input(asset.id, asset.kind, asset.media_type, asset.sha256, content, asset.caption, latents, sources)  # type: ignore[arg-type]
+        return Input(
+            asset_id=asset.id,
+            kind=asset.kind,  # type: ignore[arg-type]
+            media_type=asset.media_type,
+            sha256=asset.sha256,
+            content=content,
+            caption=asset.caption,
+            latents=latents,
+            sources=sources,
+            style=look if look in self._pinned else None,
+        )
 
     def model(self, family: str) -> Any:
         """See `tools.base.Workshop.model`."""

@@ -26,14 +26,14 @@ from models.vae.sample import Vae
 from models.vae.train import to_tensor
 
 THINGS = 48  # drawn for the measure, none of them drawn by the company
-CANDIDATES = 240  # known pictures among which the drawn thing is looked for
+CANDIDATES = 240  # known things among which the drawn one is looked for
 TEACHING = 120  # pictures of each shipped style that the probe learns from
 PROBE_STEPS = 300
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """The same unseen things in the shipped style and in the look, (N, 64, 64, 3) uint8 each; `rows`: what they are."""
+    """The same unseen things in shipped styles and in the look, (N, 64, 64, 3) uint8 each; `rows`: what they are."""
 
     before: np.ndarray
     after: np.ndarray
@@ -69,7 +69,7 @@ def _draw(style: Style, vae: Vae, cgan: CGan, pictures: Pictures) -> Drawn:
     base = np.flatnonzero(memory.style == STYLES.index(style.config.base))
     rows = np.random.default_rng(1).permutation([row for row in base if not near[memory.thing[row]]])[:THINGS]
     texts, seeds = memory.vectors[memory.thing[rows]], list(range(len(rows)))
-    before = vae.decode(cgan.sample(texts, [style.config.base] * len(rows), seeds))
+    before = vae.decode(cgan.sample(texts, [None] * len(rows), seeds))
     after = style.decoder(vae).decode(style.sample(cgan, vae, texts, seeds))
     return Drawn(before, after, rows)
 
@@ -126,14 +126,18 @@ def _distance(one: np.ndarray, other: np.ndarray) -> float:
 
 def _found(style: Style, vae: Vae, memory: Memory, drawn: Drawn) -> dict[str, object]:
     """Tell how often the known picture with the most alike outlines shows the thing that was drawn."""
-    base = np.flatnonzero(memory.style == STYLES.index(style.config.base))
-    others = np.random.default_rng(3).permutation([row for row in base if row not in set(drawn.rows)])
-    rows = np.concatenate([drawn.rows, others[: max(0, CANDIDATES - len(drawn.rows))]])
+    wanted = memory.thing[drawn.rows]
+    others = np.random.default_rng(3).permutation([t for t in np.unique(memory.thing) if t not in set(wanted)])
+    things = [*wanted, *others[: max(0, CANDIDATES - len(wanted))]]
+    rows = np.flatnonzero(np.isin(memory.thing, things))
     known = vae.decode(np.stack([memory.latent(int(row)) for row in rows]))
     alike = _outlines(drawn.after) @ _outlines(material.smaller(known, style.config.inset)).T
-    ranks = [int((scores > scores[n]).sum()) for n, scores in enumerate(alike)]
-    near, nearer = float(np.mean(np.array(ranks) < 5)), float(np.mean(np.array(ranks) < 1))
-    return {"of": len(rows), "R@1": round(nearer, 3), "R@5": round(near, 3)}
+    ranks = []
+    for scores, thing in zip(alike, wanted, strict=True):
+        best = np.array([scores[memory.thing[rows] == other].max() for other in things])
+        ranks.append(int((best > scores[memory.thing[rows] == thing].max()).sum()))
+    share = {f"R@{k}": round(float(np.mean(np.array(ranks) < k)), 3) for k in (1, 5)}
+    return {"of": len(things), **share}
 
 
 def _outlines(rgb: np.ndarray) -> np.ndarray:

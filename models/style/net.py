@@ -18,7 +18,7 @@ class StyleConfig:
 
     Attributes:
         channels, blocks: width and depth of the adapter.
-        base: the shipped style that things which the company did not draw start from.
+        base: the shipped style whose pictures lent their colours when it was trained.
         inset: how large a thing stands in the company's pictures, beside one that fills them.
         own_cosine: a text this near to a caption of the company starts from the company's picture.
     """

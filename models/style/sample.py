@@ -17,6 +17,7 @@ from models.vae.net import Decoder, Encoder, VaeNet
 from models.vae.sample import Vae
 
 OWN_NOISE = 0.7  # of the posterior's spread, where a picture of the company is drawn again
+NEAR_STRENGTH, FAR_STRENGTH = 0.25, 0.6  # below the first a version keeps the picture, from the second it is another
 ABOUT_AS_NEAR = 0.02  # captions whose cosines differ by less are taken in turn
 
 
@@ -68,6 +69,28 @@ class Style:
         """
         return np.stack([self._one(net, vae, *row) for row in zip(text_vectors, seeds, strict=True)])
 
+    def vary(
+        self, net: Any, vae: Vae, latent: np.ndarray, text: np.ndarray, strength: float, seed: int, *, anew: bool
+    ) -> np.ndarray:
+        """Make another version of a picture of this look, in this look.
+
+        Args:
+            net: the conditional GAN.
+            vae: the shipped one.
+            latent: (C, H, W) float32, of the picture as the shipped encoder sees it.
+            text: (D,) float32, what the version shows.
+            strength: 0 nearly the same, 1 another picture.
+            seed: the same seed makes the same version.
+            anew: draw the text also where a version would be near to the picture.
+
+        Returns:
+            (C, H, W) float32.
+        """
+        if strength < NEAR_STRENGTH or (strength < FAR_STRENGTH and not anew):
+            varied = net.vary(latent, None, strength, seed)
+            return np.asarray(varied, np.float32)
+        return np.asarray(self.sample(net, vae, text[None], [seed])[0])
+
     def own_row(self, text: np.ndarray, memory: Memory | None, turn: int) -> int | None:
         """Tell which picture of the company shows what a text says, if one does.
 
@@ -92,7 +115,7 @@ class Style:
     def _one(self, net: Any, vae: Vae, text: np.ndarray, seed: int) -> np.ndarray:
         row = self.own_row(text, vae.memory, seed)
         if row is None:
-            return np.asarray(self.carried(vae, net.sample(text[None], [self.config.base], [seed]))[0])
+            return np.asarray(self.carried(vae, net.sample(text[None], [None], [seed]))[0])
         noise = np.random.Generator(np.random.PCG64(seed)).standard_normal(self.own[row].shape, dtype=np.float32)
         spread = np.float32(0) if vae.memory is None else vae.memory.spread[:, None, None]
         return np.asarray(self.own[row] + np.float32(OWN_NOISE) * noise * spread, np.float32)

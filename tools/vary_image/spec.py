@@ -33,6 +33,7 @@ SPEC = ToolSpec(
     batch=16,
     batch_key=lambda _: "vary_image",
     models=lambda _: ("cgan", "vae", "memory", "upscaler"),
+    keeps="image",
     examples=(
         Example("the same cat, but sleepy", {"image": "$s1[0]", "prompt": "sleepy cat"}),
         Example("two slightly different versions of it", {"image": "$s1[0]", "strength": 0.2, "count": 2}),
