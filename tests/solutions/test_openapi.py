@@ -190,6 +190,21 @@ def test_how_a_body_is_written(
     assert sent.decode() == body
 
 
+def test_several_files_of_one_field_and_their_media_type(tmp_path: Path) -> None:
+    files = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    form = {"schema": {"properties": {"files": files}}, "encoding": {"files": {"contentType": "image/png, image/jpeg"}}}
+    operation = {"operationId": "find", "requestBody": {"content": {"multipart/form-data": form}}}
+    with serving(lambda request: [answered(b"{}")]) as server:
+        client = client_of(tmp_path, described({"/a": {"post": operation}}), server, tools=("find",))
+        item = only(client).parameters["properties"]["files"]["items"]
+        call(client, files=[base64.b64encode(b"first").decode(), base64.b64encode(b"second").decode()])
+        call(client)
+    assert item == {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/png"}
+    assert server.requests[0].count(b'; name="files"; filename="files.png"') == 2
+    assert server.requests[0].count(b"Content-Type: image/png\r\n\r\nfirst\r\n") == 1
+    assert b"multipart" not in server.requests[1]
+
+
 def test_two_arguments_of_one_name_both_arrive(tmp_path: Path) -> None:
     operation = {
         "operationId": "find",

@@ -219,3 +219,13 @@ def test_a_certificate_that_nobody_signed_is_refused(tmp_path: Path) -> None:
         pytest.raises(FetchFailed, match="certificate"),
     ):
         fetch(server)
+
+
+def test_megabytes_pass_through_tls_in_both_directions(tmp_path: Path) -> None:
+    theirs, ours = authority(tmp_path, "good.test")
+    content = bytes(range(256)) * 3_500
+    with serving(lambda request: [said(content)], tls=theirs) as server:
+        server.host = "good.test"
+        given = {"resolve": Names("127.0.0.1"), "ssl_context": ours}
+        assert fetch(server, method="POST", content=content, fetcher=given).content == content
+    assert server.requests[0].endswith(content)

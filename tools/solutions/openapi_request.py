@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import mimetypes
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -165,7 +166,8 @@ def _multipart(given: Given) -> tuple[str, bytes]:
         for each in value if isinstance(value, list | tuple) else [value]:
             media_type = one.media_type if one.media_type and "*" not in one.media_type else None
             if one.is_raw:
-                part = (one.own[:64], _bytes(one, each), media_type or "application/octet-stream")
+                name = one.own[:64] + (mimetypes.guess_extension(media_type or "") or "")
+                part = (name, _bytes(one, each), media_type or "application/octet-stream")
                 parts.append((one.own, part))
             else:
                 parts.append((one.own, (None, _text(each).encode(), media_type)))
