@@ -14,7 +14,7 @@ from pydantic import Field, create_model
 from tools.base import ToolArgs, ToolSpec
 
 GROUP = "atelier.tools"
-OURS = ("search_assets", "generate_image", "vary_image", "make_video", "write_text")
+OURS = ("search_assets", "generate_image", "vary_image", "make_video", "write_text", "consult")
 
 
 def _ours() -> Iterator[ToolSpec]:

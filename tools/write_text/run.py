@@ -11,6 +11,7 @@ from tools.write_text.spec import WriteText
 
 SEED = 0  # nothing is drawn for the user; the model's own chance stays the same
 ABOUT_CHARACTERS = 2000  # of a text that another is written about
+GROUND_CHARACTERS = 6000  # of passages that another is grounded on
 
 
 def run(jobs: Sequence[Job]) -> list[Results | ToolError]:
@@ -36,7 +37,8 @@ def _run(job: Job) -> Results | ToolError:
 def _as_words(given: Input) -> str:
     """Say what an asset is: its caption, or the text itself."""
     if given.kind == "text":
-        return given.content.decode("utf-8", errors="replace")[:ABOUT_CHARACTERS]
+        most = GROUND_CHARACTERS if given.sources else ABOUT_CHARACTERS
+        return given.content.decode("utf-8", errors="replace")[:most]
     return given.caption
 
 
@@ -49,4 +51,5 @@ def _made(args: WriteText, given: Sequence[Input], text: str) -> Made:
         args=args_of(args, about=[by_content(one) for one in given]),
         tags=tags(args.prompt),
         parents=tuple(one.asset_id for one in given),
+        sources=tuple(dict.fromkeys(source for one in given for source in one.sources)),
     )
