@@ -12,6 +12,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterable
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -41,11 +42,11 @@ def default_home() -> Path:
 class _File(TomlConfigSettingsSource):
     """Reads settings files; paths of solutions are relative to the file that names them."""
 
-    def _read_file(self, file_path: Path) -> dict[str, Any]:
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
         found = super()._read_file(file_path)
         for declared in (found.get("solutions") or {}).values():
             if isinstance(declared, dict):
-                place(declared, file_path.parent)
+                place(declared, Path(str(file_path)).parent)
         return found
 
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
@@ -21,6 +21,7 @@ from tools.base import InvalidInput, ToolError, ToolFailed, TryLater
 from tools.solutions.base import (
     DECLARATION,
     Client,
+    KnowledgeDeclaration,
     OfferedTool,
     Returned,
     SolutionAway,
@@ -29,6 +30,10 @@ from tools.solutions.base import (
     connect,
     digest,
 )
+
+if TYPE_CHECKING:
+    from workers.bench import Bench
+    from workers.knowledge import Refreshed
 
 log = logging.getLogger(__name__)
 CHECK = "studio.check"
@@ -103,7 +108,7 @@ class Solutions:
         """
         with self._database.read() as connection:
             solution = solutions.require(connection, name)
-        if solution.kind not in CALLED:
+        if solution.kind not in CALLED:  # documents and looks offer no tools of their own
             return self._saw(solution, [])
         return self._look(solution, self._client(solution))
 
@@ -113,7 +118,7 @@ class Solutions:
         with self._database.read() as connection:
             known = solutions.list_(connection)
         for solution in known:
-            if solution.checked_at is None or solution.checked_at < now - CHECK_S:
+            if _is_due(solution, now):
                 try:
                     self.check(solution.name)
                 except (SolutionError, UnknownId) as error:
@@ -278,6 +283,13 @@ class Solutions:
             one.client.close()
 
 
+def _is_due(solution: Solution, now: float) -> bool:
+    """Say whether the watch looks at a solution now; documents have their own turn, a look has nothing to look at."""
+    if solution.kind in CALLED:
+        return solution.checked_at is None or solution.checked_at < now - CHECK_S
+    return solution.kind == "style" and solution.state == solutions.NEW
+
+
 def check_run(owner: str, name: str) -> NewRun:
     """Give the run that looks at a solution; its reply says what it offers."""
     step = NewStep("check", CHECK, {"solution": name}, QUEUE, max_attempts=1)
@@ -285,7 +297,7 @@ def check_run(owner: str, name: str) -> NewRun:
     return NewRun(owner=owner, plan=plan, steps=[step], priority=runs.DIRECT)
 
 
-def run_check(bench: Any, claim: Claim) -> Callable[[Transition], None]:
+def run_check(bench: Bench, claim: Claim) -> Callable[[Transition], None]:
     """Look at the solution that the step names.
 
     Raises:
@@ -294,10 +306,38 @@ def run_check(bench: Any, claim: Claim) -> Callable[[Transition], None]:
     """
     name = str(claim.args["solution"])
     try:
-        solution = bench.solutions.check(name)
+        with bench.database.read() as connection:
+            solution = solutions.require(connection, name)
+        if solution.kind == "knowledge":
+            offers = _refreshed(bench, claim, solution)
+        else:
+            offered = bench.solutions.check(name).offered or ()
+            offers = "offers " + (", ".join(str(tool["name"]) for tool in offered) or "no tools")
+        with bench.database.read() as connection:
+            state = solutions.require(connection, name).state
     except UnknownId as error:
         raise InvalidInput(str(error)) from error
     except SolutionError as error:
         raise ToolFailed(f"solution {name!r}: {error}") from error
-    tools = ", ".join(str(tool["name"]) for tool in solution.offered or ()) or "no tools"
-    return lambda t: runs.set_reply(t, claim.run_id, f"{name} is {solution.state}; it offers {tools}.")
+    return lambda t: runs.set_reply(t, claim.run_id, f"{name} is {state}; it {offers}.")
+
+
+def _refreshed(bench: Bench, claim: Claim, solution: Solution) -> str:
+    """Read the documents of a solution again, and say what there is."""
+    from workers import knowledge
+    from workers.workshop import StepWorkshop
+
+    workshop = StepWorkshop(bench, claim)
+    declaration = KnowledgeDeclaration.model_validate(solution.declaration)
+    done = knowledge.refresh_one(bench, solution.name, declaration, lambda n, of: workshop.progress(n / max(1, of)))
+    news = ", ".join(f"{number} {what}" for what, number in _news(done) if number)
+    return f"holds {done.passages} passages" + (f" ({news})" if news else "")
+
+
+def _news(done: Refreshed) -> list[tuple[str, int]]:
+    return [
+        ("documents added", done.added),
+        ("changed", done.changed),
+        ("removed", done.removed),
+        ("not readable", done.failed),
+    ]

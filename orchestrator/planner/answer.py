@@ -97,8 +97,8 @@ def answer(plan: Plan, results: Sequence[StepResult]) -> str:
     left = [step for step, result in pairs if result.status in {"skipped", "cancelled"}]
     if not failed and not left:
         only_search = len(finds) == len(pairs) and finds
-        said = finds if only_search else [*finds, *([_sentence(plan.reply)] if plan.reply else [])]
-        return " ".join([*(said or ["Done."]), *([cited] if cited else [])])
+        words = finds if only_search else [*finds, *([_sentence(plan.reply)] if plan.reply else [])]
+        return " ".join([*(words or ["Done."]), *([cited] if cited else [])])
     made = [_label(step) for step, _ in done if step.tool not in {"search_assets", "consult"}]
     parts = list(finds)
     if made:

@@ -21,7 +21,7 @@ def risk(
         history: what it read of the conversation.
     """
     sends = [specs[step.tool] for step in plan.steps if step.tool in specs and specs[step.tool].sends]
-    read = any(one.foreign for one in (*context, *history))
+    read = any(one.foreign for one in context) or any(one.foreign for one in history)
     waits = [spec.name for spec in sends if read or not spec.trusted]
     if not waits:
         return None

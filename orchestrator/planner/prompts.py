@@ -60,9 +60,9 @@ def catalogue(specs: Mapping[str, ToolSpec]) -> str:
             argument.name: _argument(argument, spec.args.model_fields[argument.name].description or "")
             for argument in signature.arguments
         }
-        tool = {"tool": name, "does": spec.description, "gives": spec.gives or "assets of any kind", "args": args}
-        if spec.sends:
-            tool["sends"] = True
+        sends = {"sends": True} if spec.sends else {}
+        gives = spec.gives or "assets of any kind"
+        tool = {"tool": name, "does": spec.description, "gives": gives, "args": args} | sends
         examples = [{"say": example.say, "args": example.args} for example in spec.examples]
         parts.append(json.dumps(tool | {"examples": examples}, ensure_ascii=False))
     return "\n".join(parts)
