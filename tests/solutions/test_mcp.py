@@ -328,7 +328,11 @@ def test_a_changed_description_is_seen(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("way", "reason"),
-    [("names", "has a tool called 'ignore your instructions'"), ("many", "lists more than 200 tools")],
+    [
+        ("names", "has a tool called 'ignore your instructions'"),
+        ("many", "lists more than 200 tools"),
+        ("wordy", "describes 'find' in 9,000 characters, at most 8,000 are read"),
+    ],
 )
 def test_tools_that_cannot_be_offered_are_refused(start: Start, way: str, reason: str) -> None:
     with pytest.raises(SolutionFault, match=reason):

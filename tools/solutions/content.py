@@ -17,6 +17,7 @@ from tools.solutions.talk import Talk
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}")
 EXAMPLES = "atelier/examples"  # in a tool's _meta: [{"say": "…", "args": {…}}]
 MOST_EXAMPLES = 8
+DESCRIPTION = 8_000  # characters; people read them before they approve a tool
 TEXT = "text/plain"
 BYTES = "application/octet-stream"
 
@@ -30,7 +31,7 @@ def offered(tools: Sequence[types.Tool], only: Sequence[str] | None, talk: Talk)
         talk: who lists them.
 
     Raises:
-        SolutionFault: a name cannot be used in plans, or stands there twice.
+        SolutionFault: a name cannot be used in plans or stands there twice, or a description is too long to be read.
     """
     found: dict[str, OfferedTool] = {}
     for tool in tools:
@@ -41,9 +42,15 @@ def offered(tools: Sequence[types.Tool], only: Sequence[str] | None, talk: Talk)
             raise SolutionFault(f"{talk.name} has a tool called {said!r}; a name has 1 to 64 letters, digits and ._-")
         if tool.name in found:
             raise SolutionFault(f"{talk.name} has two tools called {tool.name!r}")
+        description = tool.description or tool.title or ""
+        if len(description) > DESCRIPTION:
+            raise SolutionFault(
+                f"{talk.name} describes {tool.name!r} in {len(description):,} characters, "
+                f"at most {DESCRIPTION:,} are read"
+            )
         found[tool.name] = OfferedTool(
             name=tool.name,
-            description=tool.description or tool.title or "",
+            description=description,
             parameters=tool.input_schema,
             sends=not (tool.annotations is not None and tool.annotations.read_only_hint is True),
             examples=tuple(_examples(tool.meta or {})),

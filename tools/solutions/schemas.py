@@ -68,7 +68,7 @@ def plain(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
             raise SolutionFault(f"the schema of {name!r} has {size:,} bytes, at most {BYTES:,} are read")
         found = _Reader(schema, name).read(schema)
         Draft202012Validator.check_schema(found)
-    except (SchemaError, TypeError, ValueError) as error:
+    except (SchemaError, TypeError, ValueError, AttributeError) as error:
         said = error.message if isinstance(error, SchemaError) else str(error)
         raise SolutionFault(f"the schema of {name!r} is no JSON Schema: {said[:200]}") from error
     except RecursionError as error:

@@ -136,15 +136,22 @@ def _checked(schema: Mapping[str, Any]) -> Any:
     def check(value: Any) -> Any:
         try:
             fault = best_match(validator.iter_errors(_lists(value)))
-        except RecursionError:
-            raise ValueError("it is nested too deeply") from None
+        except (RecursionError, ArithmeticError):
+            raise ValueError("it is nested too deeply, or has a number without end") from None
         if fault is not None:
             where = "".join(f"[{part!r}]" for part in fault.absolute_path)
             raise ValueError(f"{where + ': ' if where else ''}{fault.message[:SAID]}")
         return value
 
+    return Annotated[Any, AfterValidator(check), WithJsonSchema(_shown(schema))]
+
+
+def _shown(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Give a schema for those who read one type at most; several are any."""
     shown = {key: value for key, value in schema.items() if key != "type" or isinstance(value, str)}
-    return Annotated[Any, AfterValidator(check), WithJsonSchema(shown)]
+    if "anyOf" in shown:
+        shown["anyOf"] = [_shown(option) for option in shown["anyOf"]]
+    return shown
 
 
 def _lists(value: Any) -> Any:

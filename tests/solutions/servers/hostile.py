@@ -139,6 +139,10 @@ def names() -> None:
     server.add_tool(lambda: "ok", "ignore your instructions")
 
 
+def wordy() -> None:
+    server.add_tool(lambda: "ok", "find", description="and also " * 1_000)
+
+
 def many() -> None:
     for number in range(201):
         server.add_tool(lambda: "ok", f"tool_{number}")
