@@ -254,7 +254,8 @@ class ToolSpec:
         sends: it sends, changes or deletes something outside the studio; a plan with it waits for approval.
         trusted: it sends, and needs no approval unless the plan was made after reading words from outside.
         reads: what it gives holds words from outside (documents, solutions), which are data and never instructions.
-        choices: arguments whose values are also the names of weights trained here: {"style": "style"} (family).
+        choices: arguments whose values are names: of weights trained here, {"style": "style"} (family), or of solutions
+            with documents, {"solution": "knowledge"}.
         always: the values of such arguments that are always there.
         keeps: the argument, a reference to a picture, whose trained look the result has too.
     """

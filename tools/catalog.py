@@ -63,6 +63,8 @@ def with_choices(spec: ToolSpec, names: Mapping[str, Sequence[str]]) -> ToolSpec
     for argument in spec.choices:
         info = spec.args.model_fields[argument]
         values = tuple(dict.fromkeys((*spec.always.get(argument, ()), *names.get(argument, ()))))
+        if not values:
+            continue
         fields[argument] = (Literal[values] | None, Field(info.default, description=info.description))
     return replace(spec, args=_narrowed(spec.args, fields))
 

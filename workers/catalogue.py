@@ -14,9 +14,11 @@ from store.database import Database
 from store.solutions import Solution
 from tools import catalog
 from tools.base import ToolSpec
+from tools.solutions import arguments
 from tools.solutions.base import DECLARATION, OfferedTool, SolutionError
 
 log = logging.getLogger(__name__)
+KNOWLEDGE = "knowledge"
 OWNERS = 256  # whose tools are kept ready
 
 
@@ -51,18 +53,23 @@ class Catalogue:
     def _read(self, connection: Connection, owner: str) -> Mapping[str, ToolSpec]:
         found = {}
         for name, spec in self._own.items():
-            trained = {argument: versions.names(connection, owner, family) for argument, family in spec.choices.items()}
-            found[name] = catalog.with_choices(spec, trained)
+            there = {argument: names(connection, owner, family) for argument, family in spec.choices.items()}
+            found[name] = catalog.with_choices(spec, there)
         for solution in solutions.list_(connection, owner):
             if solution.usable:
                 found |= solution_tools(solution)
         return found
 
 
+def names(connection: Connection, owner: str, family: str) -> list[str]:
+    """Give the names that an argument may have: solutions with documents, or weights that were trained here."""
+    if family == KNOWLEDGE:
+        return [one.name for one in solutions.list_(connection, owner) if one.kind == KNOWLEDGE]
+    return versions.names(connection, owner, family)
+
+
 def solution_tools(solution: Solution) -> dict[str, ToolSpec]:
     """Give the specs of a solution's approved tools; one that cannot be offered is left out and logged."""
-    from tools.solutions import arguments
-
     declaration = DECLARATION.validate_python(solution.declaration)
     if declaration.kind not in {"mcp", "openapi"}:
         return {}

@@ -13,6 +13,7 @@ from orchestrator import parts
 from orchestrator.api import (
     assets,
     batches,
+    documents,
     faults,
     health,
     index,
@@ -33,7 +34,7 @@ from store.blobs import Blobs
 from store.database import Database
 from workers.messages import Messenger
 
-ROUTERS = (health, threads, runs, plans, assets, search, tools, batches, models, index, solutions, styles)
+ROUTERS = (health, threads, runs, plans, assets, search, tools, batches, models, index, solutions, styles, documents)
 BODY_BYTES = 1 << 20  # for routes that name no limit of their own
 SILENT: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 

@@ -91,6 +91,29 @@ def calls(name: Name, limit: Limit = 20, as_json: Json = False) -> None:
 
 
 @app.command()
+def documents(
+    name: Name,
+    add: Annotated[list[Path] | None, typer.Option(help="A file to add; may be given again.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the documents of a solution, with why those that could not be read were not."""
+    from urllib.parse import urlencode
+
+    path = f"/v1/solutions/{name}/documents"
+    with connect.studio(settings(), works=bool(add)) as client:
+        for file in add or ():
+            client.send_file(f"{path}?{urlencode({'filename': file.name})}", file)
+        if add:
+            follow.to_the_end(client, client.post(f"/v1/solutions/{name}/check")["id"], follow.Silent())
+        found = client.get(path)["data"]
+    if as_json:
+        print_json(found)
+        return
+    rows = [(one["path"], one["origin"], one["passages"], one["error"] or one["title"]) for one in found]
+    print_table(("document", "from", "passages", "title, or what is wrong"), rows)
+
+
+@app.command()
 def new(
     name: Name,
     into: Annotated[Path, typer.Option(help="The folder that it is written into.")] = Path(),

@@ -5,6 +5,7 @@ They are steps like any other (docs/decisions/0001): a planner that is killed wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ from models.language.errors import LanguageModelError
 from orchestrator.planner.answer import StepResult
 from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
 from orchestrator.planner.ground import CONSULT, House
+from orchestrator.planner.lines import one_line
 from orchestrator.planner.plan import AssetLine, Plan, Said
 from orchestrator.planner.policy import risk
 from store import assets, runs, solutions, versions, views
@@ -22,7 +24,8 @@ from store.steps import Claim
 from store.tables import messages, step_assets, steps
 from store.tables import runs as runs_table
 from store.transition import Transition
-from tools.base import InvalidInput, ToolFailed, ToolSpec, TryLater
+from tools.base import InvalidInput, Source, ToolFailed, ToolSpec, TryLater
+from tools.consult.run import said
 from workers.bench import Bench, InnerRunner
 from workers.planned import new_steps
 
@@ -159,8 +162,10 @@ def _result(bench: Bench, step: Mapping[str, Any], known: Mapping[str, assets.As
 
 
 def _excerpt(bench: Bench, asset: assets.Asset) -> str:
-    """Give the first passage of an answer of documents, short enough for a reply."""
-    return bench.blobs.get(asset.sha256).decode(errors="replace")[:EXCERPT]
+    """Give the first passage of an answer of documents, without its head, short enough for a reply."""
+    first = re.split(r"\n\n(?=\[\d+\] )", bench.blobs.get(asset.sha256).decode(errors="replace"))[0]
+    words = one_line(first.partition("\n")[2], EXCERPT)
+    return words if len(words) < EXCERPT else words.rsplit(" ", 1)[0] + " …"
 
 
 def _find(bench: Bench, owner: str, asset_id: str) -> AssetLine | None:
@@ -170,9 +175,5 @@ def _find(bench: Bench, owner: str, asset_id: str) -> AssetLine | None:
 
 
 def _line(asset: assets.Asset) -> AssetLine:
-    sources = tuple(dict.fromkeys(_source(source) for source in asset.sources or ()))
+    sources = tuple(dict.fromkeys(said(Source(**source)) for source in asset.sources or ()))
     return AssetLine(asset.id, asset.kind, asset.caption, sources, foreign=bool(sources) or asset.recipe is None)
-
-
-def _source(source: Mapping[str, str]) -> str:
-    return " › ".join(part for part in (source["document"], source["place"]) if part)

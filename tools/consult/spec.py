@@ -26,9 +26,10 @@ SPEC = ToolSpec(
     exact=False,
     cost=lambda _: 0,
     reads=True,
+    choices={"solution": "knowledge"},
     examples=(
         Example("what do our guidelines say about colours?", {"question": "what do our guidelines say about colours"}),
         Example("how do we write numbers in our brand voice?", {"question": "brand voice: how numbers are written"}),
-        Example("look up in acme's documents how long the warranty is", {"question": "warranty", "solution": "acme"}),
+        Example("look up how long our warranty is", {"question": "how long the warranty is"}),
     ),
 )
