@@ -28,6 +28,7 @@ def _run(job: Job) -> Results | ToolError:
         answer = job.workshop.ask(job.tool, attach(plain, asset_arguments(type(job.args)), inputs))
         job.workshop.progress(1.0)
         parents = tuple(dict.fromkeys(one.asset_id for one in opened))
-        return returned.made(answer, tool=job.tool, args=job.args, solution=job.tool.partition(".")[0], parents=parents)
+        solution = job.tool.partition(".")[0]
+        return returned.made(answer, tool=job.tool, args=job.args, solution=solution, parents=parents, inputs=opened)
     except ToolError as error:
         return error
