@@ -15,9 +15,10 @@ ENDINGS = {
     "audio/ogg": "ogg",
     "text/plain": "txt",
     "text/markdown": "md",
+    "application/json": "json",
 }
 # What a browser may show in place; a page or a drawing with scripts in it is none of these.
-INLINE = frozenset(name for name in ENDINGS if not name.startswith("text/"))
+INLINE = frozenset(name for name in ENDINGS if not name.startswith(("text/", "application/")))
 
 
 def ending(media_type: str) -> str:

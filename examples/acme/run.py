@@ -26,7 +26,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 ATELIER = Path(sys.executable).with_name("atelier")
 REQUEST = "write a product text for the blue backpack in our brand voice and draw it in our style"
-CALLED = ("brand", "products")  # what has tools
+LOOKED_AT = ("brand", "products", "house")
 START_S = 150.0
 END_S = 20.0
 
@@ -76,8 +76,8 @@ def main() -> None:
 
 
 def show(studio: Studio, minutes: float) -> None:
-    """Look at what the services offer, train the look, and ask."""
-    for name in CALLED:
+    """Look at what the services offer and the documents say, train the look, and ask."""
+    for name in LOOKED_AT:
         print_tools(studio.atelier("solutions", "check", name))
     print_solutions(studio.atelier("solutions", "list"))
     words = ("--images", "pictures", "--captions", "pictures/captions.csv", "--licence", "MIT")
@@ -194,10 +194,11 @@ def print_made(made: dict[str, Any]) -> None:
     print("\nThe plan:")
     for step in made["plan"]["steps"]:
         print(f"  {step['id']} {step['tool']}({json.dumps(step['args'], ensure_ascii=False)})")
+    print("\nIn the library, and as files:")
     for asset in made["assets"]:
-        print(f"\n{asset['kind']}: {asset['path']}")
-        if asset["kind"] == "text":
-            print(Path(asset["path"]).read_text().strip())
+        print(f"  {asset['kind']}: {asset['path']}")
+    written = [asset for asset in made["assets"] if asset["kind"] == "text"]
+    print(f"\n{Path(written[-1]['path']).read_text().strip()}")
     print(f"\n{made['reply']}")
 
 
