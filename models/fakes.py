@@ -56,6 +56,33 @@ class FakeCGan:
         return [("cat", 1.0), ("dog", 0.5)][:k]
 
 
+class FakeStyle:
+    """A look: what the GAN draws, with a tint."""
+
+    size_bytes = 1000
+
+    def __init__(self, sha256: str, tint: int = 40) -> None:
+        self.sha256, self.tint = sha256, tint
+
+    def decoder(self, vae: FakeVae) -> FakeVae:
+        """Give the decoder."""
+        return vae
+
+    def sample(self, net: FakeCGan, _: FakeVae, text_vectors: np.ndarray, seeds: Sequence[int]) -> np.ndarray:
+        """Draw the latents of texts, (N, 12, 8, 8) float32."""
+        return self._tinted(net.sample(text_vectors, [None] * len(seeds), seeds))
+
+    def vary(
+        self, net: FakeCGan, _: FakeVae, latent: np.ndarray, text: np.ndarray, strength: float, seed: int, *, anew: bool
+    ) -> np.ndarray:
+        """Move a latent, tinted."""
+        return self._tinted(net.vary(latent, text if anew else None, strength, seed))
+
+    def _tinted(self, latents: np.ndarray) -> np.ndarray:
+        moved: np.ndarray = latents + np.float32(self.tint / 100)
+        return moved
+
+
 def _sample(vector: np.ndarray, style: str | None, seed: int) -> np.ndarray:
     key = int(abs(float(vector @ np.arange(1, len(vector) + 1))) * 1e6) % (1 << 63)
     of_text = np.random.default_rng(key).standard_normal(SHAPE)

@@ -5,7 +5,7 @@ The newest version of a name that an owner may see is the one that is used; an o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,13 +78,6 @@ def names(connection: Connection, owner: str, family: str = STYLE) -> list[str]:
     """Give the names that an owner may use."""
     columns = select(model_versions.c.name).where(*_is_visible(owner, family)).distinct()
     return list(connection.execute(columns.order_by(model_versions.c.name)).scalars())
-
-
-def by_sha256(connection: Connection, owner: str, family: str, name: str) -> Sequence[Version]:
-    """Give all versions of a name that an owner ever saw, retired ones too, newest first."""
-    mine = or_(model_versions.c.owner == owner, model_versions.c.owner.is_(None))
-    query = select(model_versions).where(mine, model_versions.c.family == family, model_versions.c.name == name)
-    return [_version(row) for row in connection.execute(query.order_by(*_NEWEST_FIRST))]
 
 
 def retire(connection: Connection, owner: str, family: str, name: str, *, now: float) -> int:

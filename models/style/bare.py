@@ -136,6 +136,7 @@ def _without_lines(areas: Tensor, count: int, width: int) -> Tensor:
     for _ in range(width):
         empty = kept.sum(1, keepdim=True) == 0
         near = functional.avg_pool2d(kept, 3, 1, 1)
+        near[:, -1] = 0  # a thing keeps its size: a line around it goes to what it surrounds
         winner = functional.one_hot(near.argmax(1), count).permute(0, 3, 1, 2).float()
         kept = torch.where(empty & (near.amax(1, keepdim=True) > 0), winner, kept)
     found = kept.argmax(1)

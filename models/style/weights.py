@@ -13,12 +13,17 @@ from safetensors.numpy import load, save
 from models.registry import CheckpointError
 from models.style.net import StyleConfig
 
+FACTS = "facts"
+
 
 def write(arrays: Mapping[str, np.ndarray], config: StyleConfig, name: str, licence: str) -> bytes:
     """Give the bytes of a look; the same arrays give the same bytes."""
     halved = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in sorted(arrays.items())}
-    metadata = {"config": json.dumps(asdict(config), sort_keys=True), "licence": licence, "name": name}
-    return bytes(save({k: np.ascontiguousarray(v) for k, v in halved.items()}, metadata))
+    facts = {"config": asdict(config), "licence": licence, "name": name}
+    # One key: the library writes several in an order of chance.
+    return bytes(
+        save({k: np.ascontiguousarray(v) for k, v in halved.items()}, {FACTS: json.dumps(facts, sort_keys=True)})
+    )
 
 
 def read(content: bytes) -> tuple[StyleConfig, dict[str, np.ndarray]]:
@@ -29,7 +34,7 @@ def read(content: bytes) -> tuple[StyleConfig, dict[str, np.ndarray]]:
     """
     try:
         arrays = load(content)
-        row = json.loads(_metadata(content)["config"])
+        row = json.loads(_metadata(content)[FACTS])["config"]
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"these are no weights of a style: {error}") from error
     known = {field.name for field in fields(StyleConfig)}

@@ -42,6 +42,13 @@ def test_many_are_put_in_order_and_twice_is_once(blobs: Blobs) -> None:
     assert blobs.put_many([]) == []
 
 
+def test_what_is_removed_is_gone_and_may_be_removed_again(blobs: Blobs) -> None:
+    name = blobs.put(b"an old checkpoint")
+    blobs.remove(name)
+    assert not blobs.has(name)
+    blobs.remove(name)
+
+
 @pytest.mark.parametrize("name", ["0" * 64, "../../etc/passwd", "A" * 64, ""])
 def test_an_unknown_name_is_missing(blobs: Blobs, name: str) -> None:
     with pytest.raises(BlobMissing, match=r"sha256|no blob"):

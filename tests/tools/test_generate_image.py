@@ -6,7 +6,7 @@ import json
 
 import numpy as np
 
-from models.fakes import FakeVae
+from models.fakes import FakeStyle, FakeVae
 from tests.tools.conftest import WEIGHTS, job, workshop
 from tools import pictures
 from tools.base import Cancelled, Made
@@ -91,3 +91,24 @@ def test_progress_comes_with_previews() -> None:
     run([job(SPEC, shop, prompt="a", model="vae", size=256, seed=1)])
     assert shop.told[-1] == 1
     assert pictures.decode(shop.previews[-1]).shape == (128, 128, 3)
+
+
+def test_a_trained_style_draws_with_its_own_weights() -> None:
+    acme, brand = workshop(), workshop()
+    acme.models = {**acme.models, "style/acme": FakeStyle("a" * 64)}
+    brand.models = {**brand.models, "style/acme": FakeStyle("b" * 64, tint=90)}
+    asked = {"prompt": "sun", "count": 2, "size": 64, "seed": 1, "style": "acme"}
+    one, other = run([job(SPEC, acme, **asked), job(SPEC, brand, **asked)])  # two owners, one name
+    assert [thing.content for thing in made(one)] != [thing.content for thing in made(other)]
+    assert made(run([job(SPEC, brand, **asked)])[0])[1].content == made(other)[1].content
+    first = made(one)[0]
+    assert first.models[-1] == "style/acme"
+    assert first.latents is None  # they are no latents of the shipped decoder
+    assert first.args["style"] == "acme"
+    assert "acme" in first.tags
+
+
+def test_a_trained_style_is_drawn_apart_from_others() -> None:
+    shipped, trained = (SPEC.batch_key(job(SPEC, prompt="x", style=style).args) for style in ("noto", "acme"))
+    assert shipped != trained
+    assert shipped == SPEC.batch_key(job(SPEC, prompt="x").args)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from models.fakes import FakeStyle
 from tests.tools.conftest import asset_id, drawn, given, job, workshop
 from tools import pictures
 from tools.base import Cancelled, InvalidInput
@@ -82,3 +84,20 @@ def test_a_bad_item_fails_alone() -> None:
     assert [type(result) for result in results] == [InvalidInput, list, InvalidInput, InvalidInput, Cancelled]
     with pytest.raises(InvalidInput, match="has the kind music"):
         raise results[2]  # type: ignore[misc]
+
+
+def test_a_picture_in_a_trained_look_keeps_it_and_its_neighbours_are_as_they_would_be_alone() -> None:
+    plain, acme = drawn(1), replace(drawn(2), latents=None, style="style/acme")
+    shop = workshop(plain, acme)
+    shop.models = {**shop.models, "style/acme": FakeStyle("a" * 64)}
+    jobs = [job(SPEC, shop, image=f"@{one.asset_id}", count=2, seed=1) for one in (plain, acme)]
+    one, other = run(jobs)
+    assert isinstance(one, list)
+    assert isinstance(other, list)
+    assert [thing.models for thing in other] == [(*SPEC.models(jobs[0].args), "style/acme")] * 2
+    assert other[0].latents is None
+    assert "style/acme" not in one[0].models
+    for number, results in enumerate((one, other)):
+        alone = run([jobs[number]])[0]
+        assert isinstance(alone, list)
+        assert [thing.content for thing in alone] == [thing.content for thing in results]
