@@ -138,9 +138,9 @@ def test_a_text_is_grounded_and_the_reply_cites_although_the_model_did_not_plan_
     run = talk.say("a product text in our brand voice, short sentences that never shout")
     assert run["status"] == "completed", [step["error"] for step in run["steps"]]
     assert [step["tool"] for step in run["plan"]["steps"]] == ["consult", "write_text"]
-    assert run["reply"] == "A product text. Sources: voice.md › Brand voice."
+    assert run["reply"] == "A product text. Sources: voice.md › Brand voice, A note."
     written = talk.asset(run["assets"][-1])
-    assert written.sources == [{"solution": "house", "document": "voice.md", "place": "Brand voice"}]
+    assert written.sources == [{"solution": "house", "document": "voice.md", "place": "Brand voice, A note"}]
     assert talk.bench.blobs.get(written.sha256) == b"Thirty litres of calm.\n"
     asked = talk.model.calls[-1]
     assert "We speak plainly and warmly" in asked
