@@ -99,6 +99,13 @@ def test_html_is_read_without_scripts_menus_and_what_is_hidden() -> None:
     )
 
 
+def test_a_page_that_is_arranged_by_a_form_and_a_table_keeps_its_headings() -> None:
+    page = b"<form><table><tr><td><h1>Brand</h1><h2>Tone</h2><p>Calm.</td><td><h2>Blue</h2>Cobalt.</td></tr></table>"
+    document = read("a.htm", page)
+    assert document.title == "Brand"
+    assert document.sections == (Section(("Tone",), "Calm."), Section(("Blue",), "Cobalt."))
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
 def test_text_is_read_in_the_encodings_that_are_met(encoding: str) -> None:
     (section,) = read("a.txt", "Größe: klein – ältere Schrift".encode(encoding)).sections

@@ -45,7 +45,9 @@ def read(name: str, content: bytes, *, wall_s: float = WALL_S) -> Document:
     document = _read(FORMATS[PurePosixPath(name).suffix.lower()], content, wall_s)
     size = sum(len(section.text) for section in document.sections)
     if size == 0:
-        raise UnreadableError("there is no text in it" + (" (only pictures of pages?)" if name[-4:] == ".pdf" else ""))
+        raise UnreadableError(
+            "there is no text in it" + (" (only pictures of pages?)" if name.lower().endswith(".pdf") else "")
+        )
     if size > MOST_CHARACTERS:
         raise UnreadableError(f"it has more than {MOST_CHARACTERS:,} characters; split it")
     return replace(document, title=document.title or PurePosixPath(name).stem)

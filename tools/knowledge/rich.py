@@ -26,7 +26,7 @@ ANSWER_BYTES = 32 << 20
 UNPACKED_BYTES = 100 << 20  # of all parts of a DOCX together
 PARTS = 2000  # files in a DOCX
 PAGES = 2000
-UNSEEN_TAGS = ("script", "style", "template", "noscript", "svg", "head", "iframe", "object", "nav", "form")
+UNSEEN_TAGS = ("script", "style", "template", "noscript", "svg", "head", "iframe", "object", "nav")
 _LINES = """
 p div section article main header footer ul ol dl dt dd table blockquote pre figure figcaption caption address details
 summary body aside
@@ -91,7 +91,7 @@ def _walk(root: Tag, outline: Outline) -> None:
         if tag.name in HEADINGS:
             border(paragraph=True)
             outline.heading(HEADINGS[tag.name], tag.get_text(" "))
-        elif tag.name == "tr":
+        elif tag.name == "tr" and not tag.find(["table", *HEADINGS]):  # else the table only arranges the page
             border(paragraph=False)
             cells = [one_line(cell.get_text(" ")) for cell in tag.find_all(["td", "th"])]
             outline.line(_row(cells))
