@@ -118,14 +118,15 @@ def save(connection: Connection, solution: str, read: NewDocument, now: float) -
     """Keep what was read of a document, in the place of what was known of it.
 
     Returns:
-        Whether it was kept; not, where the solution or an upload was removed meanwhile.
+        Whether it was kept; not, where the solution is gone, or an upload was removed or replaced meanwhile.
     """
     if not _hold(connection, solution):
         return False
     here = (documents.c.solution == solution, documents.c.origin == read.origin, documents.c.path == read.path)
-    known = connection.execute(select(documents.c.id).where(*here)).scalar_one_or_none()
-    if known is None and read.origin == UPLOAD:
+    row = connection.execute(select(documents.c.id, documents.c.sha256).where(*here)).one_or_none()
+    if read.origin == UPLOAD and (row is None or row.sha256 != read.sha256):
         return False
+    known = None if row is None else str(row.id)
     values = {
         "sha256": read.sha256,
         "size_bytes": read.size_bytes,
@@ -137,8 +138,8 @@ def save(connection: Connection, solution: str, read: NewDocument, now: float) -
     }
     document = known or new_id("document")
     if known is None:
-        row = {"id": document, "solution": solution, "origin": read.origin, "path": read.path, "created_at": now}
-        connection.execute(insert(documents).values(**row, **values))
+        named = {"id": document, "solution": solution, "origin": read.origin, "path": read.path, "created_at": now}
+        connection.execute(insert(documents).values(**named, **values))
     else:
         connection.execute(delete(passages).where(passages.c.document_id == document))
         connection.execute(update(documents).where(documents.c.id == document).values(**values))

@@ -218,13 +218,20 @@ class _Refresh:
         except FileNotFoundError:
             return  # it went away since it was seen; the next refresh takes it out
         except UnreadableError as error:
-            self._keep(one, self._new(one, sha256="", error=str(error)))
+            self._refused(one, str(error))
             return
         sha256 = hashlib.sha256(content).hexdigest()
         if one.known and one.known.sha256 == sha256 and not self._is_old(one.known):
             self._write(passages.touch, one.known.id, one.modified_at, now)
             return
         self._keep(one, self._passages(replace(self._new(one, sha256), size_bytes=len(content)), content))
+
+    def _refused(self, one: _Wanted, error: str) -> None:
+        """Keep why the bytes could not be had; it is tried again at each refresh, and told once."""
+        told = one.known is not None and one.known.error == error and not self._is_old(one.known)
+        if not told:
+            sha256 = one.known.sha256 if one.known and one.origin == UPLOAD else ""
+            self._keep(one, self._new(one, sha256, error))
 
     def _new(self, one: _Wanted, sha256: str, error: str | None = None) -> NewDocument:
         return NewDocument(one.origin, one.path, sha256, one.size_bytes, one.modified_at, self.space, error=error)

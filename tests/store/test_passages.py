@@ -132,6 +132,8 @@ def test_an_upload_is_known_before_it_is_read(library: Database) -> None:
     assert upload("2" * 64, 2.0) == first
     with library.read() as connection:
         (again,) = passages.listing(connection, "acme")
+    late = new("guide.pdf", "of the first bytes", origin="upload", sha256="1" * 64)
+    assert not save(library, late)  # a worker that still reads what was replaced
     assert (again.read_at, again.sha256, again.passages) == (0.0, "2" * 64, 1)
     library.transact(lambda connection: passages.remove(connection, "acme", [first]))
     assert not save(library, new("guide.pdf", "late", origin="upload"))

@@ -222,6 +222,34 @@ def test_uploads_are_read_replaced_and_removed(house: House) -> None:
     assert "guide.pdf" not in house.documents()
 
 
+def test_bytes_that_cannot_be_had_are_tried_again_and_told_once(house: House) -> None:
+    house.upload("a.md", b"The heron stands.")
+    blob = house.bench.blobs.path(house.documents()["a.md"].sha256)
+    assert blob is not None
+    content = blob.read_bytes()
+    blob.unlink()
+    house.write("b.md", "The otter swims.")
+    opened = os.open
+
+    def refused(path: Any, *given: Any, **more: Any) -> int:
+        if str(path).endswith("b.md"):  # root may read everything
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *given, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", refused)
+        assert house.refresh().failed == 2
+        assert house.refresh() == Refreshed()
+    errors = {path: str(one.error) for path, one in house.documents().items()}
+    assert "no blob" in errors["a.md"]
+    assert errors["b.md"] == "it cannot be opened: Permission denied"
+    assert house.refresh().changed == 1
+    assert house.ask("does the otter swim?")
+    blob.write_bytes(content)
+    house.upload("a.md", content)
+    assert house.refresh().passages == 2
+
+
 def test_another_encoder_makes_all_vectors_anew(house: House, shop: Shop) -> None:
     house.write("a.md", "The heron stands.")
     house.upload("b.md", b"The otter swims.")
