@@ -105,7 +105,7 @@ class Training:
         while self.ended is None:
             history.append(self.advance())
             self.spent_s = before_s + time.monotonic() - started
-            if self.step % LOOK_STEPS == 0 or self.step == self.plan.steps:
+            if self.step % LOOK_STEPS == 0 or self.ended is not None:
                 self._look()
             told(history[-1])
         return history
