@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.planner.plan import Plan, Step
 from tools.base import ToolSpec
 
-CONSULT, WRITE, DRAW = "consult", "write_text", "generate_image"
+CONSULT, WRITE, DRAW, VARY = "consult", "write_text", "generate_image", "vary_image"
 ALIKE = 0.5  # cosine with an example request, from which a service's tool is meant
 OURS = r"\b(?:our|my company'?s|the company'?s|the brand'?s)\s+(?:own\s+)?"
 MATTERS = (
@@ -25,6 +25,10 @@ HOUSE_WORDS = re.compile(OURS + MATTERS, re.IGNORECASE)
 HOUSE_LOOK = re.compile(OURS + r"(?:[\w-]+\s+)?(?:style|look)\b", re.IGNORECASE)
 QUESTION = re.compile(
     r"\?\s*$|^\s*(?:what|which|who|when|where|how|why|do|does|may|can|is|are|tell me)\b", re.IGNORECASE
+)
+TO_DRAW = re.compile(r"\b(?:draw|paint|sketch|illustrate|pictures?|images?|drawings?|illustrations?)\b", re.IGNORECASE)
+LENGTH = re.compile(
+    r"\d|\b(?:words?|lines?|sentences?|short|brief|long|caption|title|slogan|headline|name)\b", re.IGNORECASE
 )
 ABOUT = re.compile(r"\b(?:for|about|of)\s+(?:the |our |a |an )?(.+?)(?=\s+(?:in|with|and|using|that)\b|[.,;!?]|$)")
 _STEP = re.compile(r"\$s(\d+)")
@@ -55,22 +59,45 @@ def grounded(plan: Plan, request: str, house: House, specs: Mapping[str, ToolSpe
         before += _consulted(plan, request, house)
     if house.embed is not None and not any("." in step.tool for step in plan.steps):
         before += _asked(plan, request, house.embed, specs)
-    return _put_before(plan, before) if before else plan
+    return _put_before(_of_any_length(plan, request), before) if before else plan
 
 
 def _in_house_style(plan: Plan, request: str, house: House) -> Plan:
-    named = [name for name in house.styles if re.search(rf"\b{re.escape(name)}\b", request, re.IGNORECASE)]
+    """Let what is drawn have the look, and draw what the request asks to be drawn in it."""
+    named = [name for name in house.styles if _names(request, name)]
     is_meant = named or (HOUSE_LOOK.search(request) and len(house.styles) == 1)
     if not is_meant:
         return plan
     style = (named or list(house.styles))[0]
     steps = [
         step.model_copy(update={"args": {**step.args, "style": style}})
-        if step.tool == DRAW and step.args.get("style") is None
+        if step.tool == DRAW and not _names(request, step.args.get("style"))
         else step
         for step in plan.steps
     ]
-    return plan.model_copy(update={"steps": steps})
+    subject = _subject(plan, request)
+    is_missing = steps and subject and not any(step.tool in {DRAW, VARY} for step in steps)
+    if not (is_missing and TO_DRAW.search(HOUSE_LOOK.sub("", request))):
+        return plan.model_copy(update={"steps": steps})
+    drawn = Step(id=f"s{len(steps) + 1}", tool=DRAW, args={"prompt": subject, "style": style})
+    return plan.model_copy(update={"steps": [*steps, drawn], "reply": ""})
+
+
+def _names(request: str, style: str | None) -> bool:
+    return style is not None and re.search(rf"\b{re.escape(style)}\b", request, re.IGNORECASE) is not None
+
+
+def _of_any_length(plan: Plan, request: str) -> Plan:
+    """Take off limits of words that nobody asked for: a text from documents needs room for what they say."""
+    if LENGTH.search(request) or not any(step.tool == WRITE and "max_words" in step.args for step in plan.steps):
+        return plan
+    steps = [
+        step.model_copy(update={"args": {name: value for name, value in step.args.items() if name != "max_words"}})
+        if step.tool == WRITE
+        else step
+        for step in plan.steps
+    ]
+    return plan.model_copy(update={"steps": steps, "reply": ""})
 
 
 def _consulted(plan: Plan, request: str, house: House) -> list[Step]:

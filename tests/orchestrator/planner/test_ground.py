@@ -105,6 +105,41 @@ def test_a_style_that_was_asked_for_by_name_wins_over_none_and_loses_to_a_given_
     assert grounded(Plan(steps=[DRAW]), "a backpack in our style", two, specs()).steps[0].args == DRAW.args
 
 
+def test_a_style_that_nobody_named_gives_way_to_our_own() -> None:
+    invented = Step(id="s1", tool="generate_image", args={"prompt": "cat", "style": "noto"})
+    made = grounded(Plan(steps=[invented], reply="A cat."), "draw a cat in our style", HOUSE, specs())
+    assert made.steps[0].args["style"] == "acme"
+    assert made.reply == "A cat."
+
+
+def test_what_shall_be_drawn_in_our_style_is_drawn_although_the_model_forgot_it() -> None:
+    request = "write a product text for the blue backpack in our brand voice and draw it in our style"
+    made = grounded(Plan(steps=[WRITE], reply="A text."), request, HOUSE, specs())
+    assert [step.tool for step in made.steps] == ["consult", "write_text", "generate_image"]
+    assert made.steps[2].args == {"prompt": "blue backpack", "style": "acme"}
+    assert made.reply == ""
+    assert check(made, specs(), lambda _: None) == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    ["a text about the blue backpack in our writing style", "a text about our picture style", "our style and our look"],
+)
+def test_nothing_is_drawn_that_was_not_asked_for(request_: str) -> None:
+    made = grounded(Plan(steps=[WRITE]), request_, HOUSE, specs())
+    assert [step.tool for step in made.steps] == ["write_text"]
+
+
+def test_a_number_of_words_that_nobody_asked_for_is_left_out() -> None:
+    short = WRITE.model_copy(update={"args": {**WRITE.args, "max_words": 4}})
+    plan = Plan(steps=[short], reply="Four words.")
+    made = grounded(plan, "a product text in our brand voice", HOUSE, specs())
+    assert "max_words" not in made.steps[1].args
+    assert made.reply == ""
+    for request in ("4 words in our brand voice", "a short text in our brand voice"):
+        assert grounded(plan, request, HOUSE, specs()).steps[1].args["max_words"] == 4
+
+
 def ordering() -> Plan:
     return Plan(steps=[Step(id="s1", tool="shop.order", args={"query": "tent"})])
 
