@@ -7,6 +7,7 @@ SYSTEM_PYTHON = $(shell for p in $(PYTHON) python3.11 python3.12 python3; do \
 .PHONY: help
 help:
 	@echo "make demo         a sentence in, pictures and a video out"
+	@echo "make acme         a company with its own services, documents and look, and a request that needs them all"
 	@echo "make test         all tests"
 	@echo "make install      everything these need; ends at once when there is nothing to do"
 	@echo "make fmt lint types   the habits before a commit"
@@ -28,6 +29,10 @@ install: .venv/.installed
 .PHONY: demo
 demo: install
 	@$(BIN)/python -m orchestrator.demo
+
+.PHONY: acme
+acme: install
+	@$(BIN)/python examples/acme/run.py $(ARGS)
 
 .PHONY: test
 test: install

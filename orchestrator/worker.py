@@ -125,10 +125,16 @@ def _watch_index(bench: Bench) -> None:
         time.sleep(LOOK_EVERY_S)
 
 
-def _refresh(bench: Bench) -> None:
+def _read_documents(bench: Bench) -> None:
+    """Keep the passages of documents as the documents are; the first reading of many takes long."""
     from workers import knowledge
 
-    knowledge.refresh_all(bench)
+    while True:
+        try:
+            knowledge.refresh_all(bench)
+        except Exception:
+            logger.exception("the documents could not be looked at")
+        time.sleep(SOLUTIONS_EVERY_S)
 
 
 def _watch_solutions(bench: Bench, settings: Settings) -> None:
@@ -145,7 +151,6 @@ def _watch_solutions(bench: Bench, settings: Settings) -> None:
     while True:
         try:
             bench.solutions.watch()
-            _refresh(bench)
         except Exception:
             logger.exception("the solutions could not be looked at")
         time.sleep(SOLUTIONS_EVERY_S)
@@ -172,6 +177,7 @@ def main() -> int:
     if name == "planner":
         threading.Thread(target=_watch_index, args=(bench,), daemon=True, name="index").start()
     if name == "solution":
+        threading.Thread(target=_read_documents, args=(bench,), daemon=True, name="documents").start()
         threading.Thread(target=_watch_solutions, args=(bench, settings), daemon=True, name="solutions").start()
     slots = {"planner": settings.planner_slots, "image": settings.image_slots, "solution": settings.solution_slots}
     serve(bench, threads=slots[name], warm=name != "solution")
