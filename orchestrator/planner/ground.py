@@ -54,12 +54,25 @@ class House:
 def grounded(plan: Plan, request: str, house: House, specs: Mapping[str, ToolSpec]) -> Plan:
     """Give the plan with the house's look, passages and facts where the request asks for them."""
     plan = _in_house_style(plan, request, house)
+    whole = _with_subjects(plan, request)
     before: list[Step] = []
     if house.documents and not any(step.tool == CONSULT for step in plan.steps):
-        before += _consulted(plan, request, house)
+        before += _consulted(whole, request, house)
     if house.embed is not None and not any("." in step.tool for step in plan.steps):
-        before += _asked(plan, request, house.embed, specs)
-    return _put_before(_of_any_length(plan, request), before) if before else plan
+        before += _asked(whole, request, house.embed, specs)
+    return _put_before(_of_any_length(whole, request), before) if before else plan
+
+
+def _with_subjects(plan: Plan, request: str) -> Plan:
+    """Let a text be about what the request says: "a product text" becomes "a product text for the blue backpack"."""
+
+    def wished(step: Step) -> Step:
+        prompt = str(step.args.get("prompt", ""))
+        said = re.search(rf"\b{re.escape(prompt)}\s+{ABOUT.pattern}", request) if prompt else None
+        whole = said is not None and said[1].lower() not in {"it", "them", "this", "that"}
+        return step.model_copy(update={"args": {**step.args, "prompt": said[0]}}) if said and whole else step
+
+    return plan.model_copy(update={"steps": [wished(step) if step.tool == WRITE else step for step in plan.steps]})
 
 
 def _in_house_style(plan: Plan, request: str, house: House) -> Plan:

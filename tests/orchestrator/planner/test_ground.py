@@ -130,6 +130,17 @@ def test_nothing_is_drawn_that_was_not_asked_for(request_: str) -> None:
     assert [step.tool for step in made.steps] == ["write_text"]
 
 
+def test_a_text_keeps_what_it_is_about() -> None:
+    bare = WRITE.model_copy(update={"args": {"prompt": "a product text"}})
+    request = "write a product text for the blue backpack in our brand voice"
+    made = grounded(Plan(steps=[bare]), request, HOUSE, specs())
+    assert made.steps[1].args["prompt"] == "a product text for the blue backpack"
+    unsaid = grounded(Plan(steps=[bare]), "a cat, and a product text about it in our brand voice", HOUSE, specs())
+    assert unsaid.steps[1].args["prompt"] == "a product text"
+    plain = Plan(steps=[bare])
+    assert grounded(plain, "a product text for the blue backpack", HOUSE, specs()) == plain
+
+
 def test_a_number_of_words_that_nobody_asked_for_is_left_out() -> None:
     short = WRITE.model_copy(update={"args": {**WRITE.args, "max_words": 4}})
     plan = Plan(steps=[short], reply="Four words.")
