@@ -49,10 +49,10 @@ def main() -> None:
         ]
     report(rows)
     if not asked.without_retrieval:
-        from benchmarks import retrieval
+        from benchmarks.retrieval import main as retrieve
 
         print()
-        retrieval.main([])
+        retrieve([])
 
 
 def report(rows: Sequence[tuple[str, list[float]]]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
@@ -13,7 +15,10 @@ from pydantic import Field, create_model
 
 from tools.base import ToolArgs, ToolSpec
 
+log = logging.getLogger(__name__)
 GROUP = "atelier.tools"
+NAME = r"[a-z][a-z0-9_]{0,63}"
+QUEUES = ("planner", "image", "solution")
 OURS = ("search_assets", "generate_image", "vary_image", "make_video", "write_text", "consult")
 
 
@@ -22,28 +27,67 @@ def _ours() -> Iterator[ToolSpec]:
         yield importlib.import_module(f"tools.{name}.spec").SPEC
 
 
-def _theirs() -> Iterator[ToolSpec]:
+@dataclass(frozen=True)
+class Package:
+    """An installed package that brings a tool.
+
+    Attributes:
+        name: of the distribution; with its version and what it says of itself in a sentence.
+        tool: its spec, or None where it cannot be used.
+        error: why not.
+    """
+
+    name: str
+    version: str
+    summary: str
+    tool: ToolSpec | None
+    error: str | None = None
+
+
+@cache
+def packages() -> tuple[Package, ...]:
+    """Give the packages that bring tools; one that is broken says so and stops no other."""
+    taken = {spec.name: "the studio" for spec in _ours()}
+    found = []
     for point in entry_points(group=GROUP):
-        spec = point.load()
-        if not isinstance(spec, ToolSpec):
-            raise TypeError(f"entry point {point.name!r} of {GROUP} gives {type(spec).__name__}, not a ToolSpec")
-        yield spec
+        dist = point.dist
+        name, version = (dist.name, dist.version) if dist is not None else (point.value, "")
+        summary = str(dist.metadata.json.get("summary") or "") if dist is not None else ""
+        try:
+            tool: ToolSpec | None = _fitting(point.load(), taken)
+            error = None
+        except Exception as problem:  # noqa: BLE001  # whatever other people's code raises
+            tool, error = None, f"{point.name} = {point.value}: {type(problem).__name__}: {problem}"
+            log.warning("package %s brings no tool: %s", name, error)
+        if tool is not None:
+            taken[tool.name] = name
+        found.append(Package(name, version, summary, tool, error))
+    return tuple(found)
+
+
+def _fitting(spec: Any, taken: Mapping[str, str]) -> ToolSpec:
+    """Check what an entry point gives.
+
+    Raises:
+        TypeError: it is no spec.
+        ValueError: its name does not fit or is taken, or no worker serves its queue.
+    """
+    if not isinstance(spec, ToolSpec):
+        raise TypeError(f"it gives {type(spec).__name__}, not a ToolSpec")
+    if not re.fullmatch(NAME, spec.name):
+        raise ValueError(f"a tool is called by small letters, digits and _, not {spec.name!r}")
+    if spec.name in taken:
+        raise ValueError(f"a tool called {spec.name!r} comes from {taken[spec.name]} already")
+    if spec.queue not in QUEUES:
+        raise ValueError(f"no worker serves the queue {spec.queue!r}; there are {', '.join(QUEUES)}")
+    return spec
 
 
 @cache
 def specs() -> dict[str, ToolSpec]:
-    """Give every tool that a plan can call, by name.
-
-    Raises:
-        ValueError: two packages bring a tool of one name.
-        TypeError: an entry point gives something else than a ToolSpec.
-    """
-    found: dict[str, ToolSpec] = {}
-    for spec in (*_ours(), *_theirs()):
-        if spec.name in found:
-            raise ValueError(f"two tools are called {spec.name!r}: {found[spec.name].runner} and {spec.runner}")
-        found[spec.name] = spec
-    return found
+    """Give every tool that a plan can call, by name: ours, and those of packages that can be used."""
+    theirs = (package.tool for package in packages() if package.tool is not None)
+    return {spec.name: spec for spec in (*_ours(), *theirs)}
 
 
 def with_choices(spec: ToolSpec, names: Mapping[str, Sequence[str]]) -> ToolSpec:

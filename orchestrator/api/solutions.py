@@ -14,6 +14,8 @@ from orchestrator.api.lists import Limit, page
 from orchestrator.errors import Conflict, Invalid
 from store import solutions
 from store.solutions import Solution
+from tools import catalog
+from tools.catalog import Package
 from tools.solutions.base import NAME, Declaration, OfferedTool, digest
 from tools.solutions.places import relative
 from workers import solutions as asking
@@ -38,10 +40,11 @@ class Approval(BaseModel):
 
 @router.get("")
 def list_solutions(here: Here, owner: Owner) -> dict[str, Any]:
-    """List the solutions that you may use, by name."""
+    """List the solutions that you may use, by name, and the installed packages that bring tools."""
     with here.database.read() as connection:
         found = solutions.list_(connection, owner)
-    return {"data": [view(one) for one in found], "has_more": False, "next": None}
+    shown = [*(view(one) for one in found), *(package_view(one) for one in catalog.packages())]
+    return {"data": shown, "has_more": False, "next": None}
 
 
 @router.post("", status_code=202)
@@ -117,6 +120,24 @@ def view(solution: Solution) -> dict[str, Any]:
         "approved": solution.approved,
         "created_at": solution.created_at,
         "checked_at": solution.checked_at,
+    }
+
+
+def package_view(package: Package) -> dict[str, Any]:
+    """Give an installed package like a solution; whoever installed it has approved it."""
+    tool = package.tool
+    offered = [] if tool is None else [{"name": tool.name, "description": tool.description, "sends": tool.sends}]
+    return {
+        "id": package.name,
+        "kind": "package",
+        "description": package.summary,
+        "owner": None,
+        "source": "package",
+        "state": "approved" if package.error is None else "failing",
+        "error": None if package.error is None else {"message": package.error, "at": None},
+        "version": package.version,
+        "offered": offered,
+        "approved": offered,
     }
 
 

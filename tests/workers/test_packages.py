@@ -21,6 +21,12 @@ NAME = "colour_cards"
 load = catalog.load  # the shop of these tests has runners of its own
 
 
+def forget() -> None:
+    """Let the entry points be read again."""
+    catalog.packages.cache_clear()
+    catalog.specs.cache_clear()
+
+
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give the folder of a package that is on the path, as an editable installation leaves it."""
@@ -31,9 +37,9 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.4\nName: {NAME}\nVersion: 0.1.0\n")
     (metadata / "entry_points.txt").write_text(f"[atelier.tools]\n{NAME} = {NAME}.spec:SPEC\n")
     monkeypatch.syspath_prepend(str(folder))
-    catalog.specs.cache_clear()
+    forget()
     yield folder
-    catalog.specs.cache_clear()
+    forget()
     for module in [name for name in sys.modules if name.partition(".")[0] == NAME]:
         del sys.modules[module]
     importlib.invalidate_caches()
@@ -57,3 +63,23 @@ def test_a_bench_runs_it(installed: Path, shop: Shop) -> None:
     with Image.open(io.BytesIO(shop.bench.blobs.get(asset.sha256))) as sheet:
         assert sheet.getpixel((8, 8)) == (242, 107, 33)
         assert sheet.getpixel((32, 8)) == (0, 0, 128)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("raise RuntimeError('no licence')", "no licence"),
+        ("SPEC = 'a tool'", "gives str, not a ToolSpec"),
+        ("from tools.write_text.spec import SPEC", "'write_text' comes from the studio already"),
+        ("import nowhere_to_be_found", "No module named"),
+    ],
+)
+def test_a_broken_package_says_so_and_stops_nothing(installed: Path, code: str, says: str) -> None:
+    (installed / NAME / "spec.py").write_text(code)
+    importlib.invalidate_caches()
+    forget()
+    (package,) = [one for one in catalog.packages() if one.name == NAME]
+    assert package.error is not None
+    assert says in package.error
+    assert NAME not in catalog.specs()
+    assert "generate_image" in catalog.specs()

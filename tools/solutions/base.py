@@ -122,7 +122,8 @@ class _Calls(_Solution):
     )
     trusted: tuple[str, ...] = Field((), description="tools that send or change something and need no approval")
     private: bool = Field(
-        False, description="its own address may be a private one (loopback, 10.…); redirects elsewhere still may not"
+        default=False,
+        description="its own address may be a private one (loopback, 10.…); redirects elsewhere still may not",
     )
 
 
