@@ -82,9 +82,9 @@ def _inner(settings: Settings, name: str) -> Mapping[str, InnerRunner]:
 
     runners: dict[str, InnerRunner] = {verify.VERIFY: verify.run}
     if name == "solution":
-        from workers import solutions, training
+        from workers import checks, training
 
-        runners |= {solutions.CHECK: solutions.run_check, training.TRAIN: training.run}
+        runners |= {checks.CHECK: checks.run, training.TRAIN: training.run}
     if name == "planner":
         from models.language.seam import dialect
         from orchestrator.planner import desk

@@ -7,21 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection
 
-from store import runs, solutions
+from store import solutions
 from store.database import Database
-from store.runs import NewRun, NewStep, UnknownId
+from store.runs import UnknownId
 from store.solutions import Solution
-from store.steps import Claim
-from store.transition import Transition
 from tools.base import InvalidInput, ToolError, ToolFailed, TryLater
 from tools.solutions.base import (
     DECLARATION,
     Client,
-    KnowledgeDeclaration,
     OfferedTool,
     Returned,
     SolutionAway,
@@ -31,13 +28,7 @@ from tools.solutions.base import (
     digest,
 )
 
-if TYPE_CHECKING:
-    from workers.bench import Bench
-    from workers.knowledge import Refreshed
-
 log = logging.getLogger(__name__)
-CHECK = "studio.check"
-QUEUE = "solution"
 FRESH_S = 5.0  # for so long what a solution offers is not asked again
 BROKEN_AFTER = 3  # failures in a row
 REST_S = 30.0  # for so long a broken solution is not called
@@ -100,7 +91,7 @@ class Solutions:
         return self._call(client, solution, tool, args, asking, call, limits.seconds, sends=sends)
 
     def check(self, name: str) -> Solution:
-        """Look at what a solution offers now, and write down what follows from it.
+        """Look at what a service or program offers now, and write down what follows from it.
 
         Raises:
             UnknownId: there is no such solution.
@@ -108,8 +99,6 @@ class Solutions:
         """
         with self._database.read() as connection:
             solution = solutions.require(connection, name)
-        if solution.kind not in CALLED:  # documents and looks offer no tools of their own
-            return self._saw(solution, [])
         return self._look(solution, self._client(solution))
 
     def watch(self) -> None:
@@ -270,7 +259,7 @@ class Solutions:
         return self._saw(solution, offered)
 
     def _saw(self, solution: Solution, offered: Sequence[OfferedTool]) -> Solution:
-        at_once = solution.source == "file" or solution.kind not in CALLED
+        at_once = solution.source == "file"
         stored = [tool.as_json() for tool in offered]
         return self._database.transact(
             lambda c: solutions.saw(c, solution.name, stored, digest(offered), approve=at_once, now=time.time())
@@ -284,60 +273,5 @@ class Solutions:
 
 
 def _is_due(solution: Solution, now: float) -> bool:
-    """Say whether the watch looks at a solution now; documents have their own turn, a look has nothing to look at."""
-    if solution.kind in CALLED:
-        return solution.checked_at is None or solution.checked_at < now - CHECK_S
-    return solution.kind == "style" and solution.state == solutions.NEW
-
-
-def check_run(owner: str, name: str) -> NewRun:
-    """Give the run that looks at a solution; its reply says what it offers."""
-    step = NewStep("check", CHECK, {"solution": name}, QUEUE, max_attempts=1)
-    plan = {"steps": [{"id": "check", "tool": CHECK, "args": {"solution": name}}], "reply": ""}
-    return NewRun(owner=owner, plan=plan, steps=[step], priority=runs.DIRECT)
-
-
-def run_check(bench: Bench, claim: Claim) -> Callable[[Transition], None]:
-    """Look at the solution that the step names.
-
-    Raises:
-        InvalidInput: there is no such solution.
-        ToolFailed: it did not say what it offers.
-    """
-    name = str(claim.args["solution"])
-    try:
-        with bench.database.read() as connection:
-            solution = solutions.require(connection, name)
-        if solution.kind == "knowledge":
-            offers = _refreshed(bench, claim, solution)
-        else:
-            offered = bench.solutions.check(name).offered or ()
-            offers = "offers " + (", ".join(str(tool["name"]) for tool in offered) or "no tools")
-        with bench.database.read() as connection:
-            state = solutions.require(connection, name).state
-    except UnknownId as error:
-        raise InvalidInput(str(error)) from error
-    except SolutionError as error:
-        raise ToolFailed(f"solution {name!r}: {error}") from error
-    return lambda t: runs.set_reply(t, claim.run_id, f"{name} is {state}; it {offers}.")
-
-
-def _refreshed(bench: Bench, claim: Claim, solution: Solution) -> str:
-    """Read the documents of a solution again, and say what there is."""
-    from workers import knowledge
-    from workers.workshop import StepWorkshop
-
-    workshop = StepWorkshop(bench, claim)
-    declaration = KnowledgeDeclaration.model_validate(solution.declaration)
-    done = knowledge.refresh_one(bench, solution.name, declaration, lambda n, of: workshop.progress(n / max(1, of)))
-    news = ", ".join(f"{number} {what}" for what, number in _news(done) if number)
-    return f"holds {done.passages} passages" + (f" ({news})" if news else "")
-
-
-def _news(done: Refreshed) -> list[tuple[str, int]]:
-    return [
-        ("documents added", done.added),
-        ("changed", done.changed),
-        ("removed", done.removed),
-        ("not readable", done.failed),
-    ]
+    """Say whether the watch looks at a solution now; documents have a watch of their own, a look offers no tools."""
+    return solution.kind in CALLED and (solution.checked_at is None or solution.checked_at < now - CHECK_S)

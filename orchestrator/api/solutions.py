@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
 from orchestrator.api import accepting
 from orchestrator.api.context import Admin, Context, Here, Owner
 from orchestrator.api.lists import Limit, page
 from orchestrator.errors import Conflict, Invalid
-from store import solutions
+from store import solutions, versions
 from store.solutions import Solution
 from tools import catalog
 from tools.catalog import Package
 from tools.solutions.base import NAME, Declaration, OfferedTool, digest
 from tools.solutions.places import relative
-from workers import solutions as asking
+from workers import checks
 
 router = APIRouter(prefix="/v1/solutions", tags=["solutions"])
 
@@ -42,7 +44,7 @@ class Approval(BaseModel):
 def list_solutions(here: Here, owner: Owner) -> dict[str, Any]:
     """List the solutions that you may use, by name, and the installed packages that bring tools."""
     with here.database.read() as connection:
-        found = solutions.list_(connection, owner)
+        found = [_with_look(connection, owner, one) for one in solutions.list_(connection, owner)]
     shown = [*(view(one) for one in found), *(package_view(one) for one in catalog.packages())]
     return {"data": shown, "has_more": False, "next": None}
 
@@ -55,7 +57,7 @@ def add(new: NewSolution, here: Here, admin: Admin) -> dict[str, Any]:
         raise Invalid(f"declaration: the path {wrong[0]!r} is relative; give it from the root", param="declaration")
     now = time.time()
     solution, _ = here.database.transact(lambda c: solutions.declare(c, new.name, declaration, source="api", now=now))
-    run = accepting.submit(here, asking.check_run(admin, new.name))
+    run = accepting.submit(here, checks.new_run(admin, new.name))
     return view(solution) | {"check": run["id"]}
 
 
@@ -77,7 +79,7 @@ def remove(name: str, here: Here, admin: Admin) -> None:
 def check(name: str, here: Here, admin: Admin) -> dict[str, Any]:
     """Look at what a solution offers now; the run that does it says what came out."""
     _find(here, name, admin)
-    return accepting.submit(here, asking.check_run(admin, name))
+    return accepting.submit(here, checks.new_run(admin, name))
 
 
 @router.post("/{name}/approve")
@@ -147,4 +149,14 @@ def _digest(offered: Any) -> str | None:
 
 def _find(here: Context, name: str, owner: str) -> Solution:
     with here.database.read() as connection:
-        return solutions.require(connection, name, owner)
+        return _with_look(connection, owner, solutions.require(connection, name, owner))
+
+
+def _with_look(connection: Connection, owner: str, solution: Solution) -> Solution:
+    """Let a look say whether it was learned."""
+    if solution.kind != "style":
+        return solution
+    if versions.newest(connection, owner, versions.STYLE, solution.name) is not None:
+        return replace(solution, state=solutions.APPROVED)
+    message = f"it was not learned yet: atelier styles train {solution.name}"
+    return replace(solution, error={"message": message, "at": None})

@@ -20,7 +20,7 @@ from tools.solutions.base import (
     digest,
 )
 from tools.solutions.fakes import FakeClient, text
-from workers import declared
+from workers import checks, declared
 from workers import solutions as asking
 from workers.planned import new_steps
 from workers.solutions import Solutions
@@ -275,17 +275,17 @@ def test_a_solution_that_is_new_is_looked_at_and_waits_for_a_person(shop: Shop) 
     client = FakeClient([FIND])
     bench = shop.bench
     bench.solutions = Solutions(bench.database, lambda _: client)
-    bench.inner = {asking.CHECK: asking.run_check}
+    bench.inner = {checks.CHECK: checks.run}
     bench.queues = ("solution",)
     given = {"kind": "mcp", "command": ["acme"]}
     bench.database.transact(lambda c: solutions.declare(c, "acme", given, source="api", now=time.time()))
-    run = bench.change(lambda t: runs.accept(t, asking.check_run("ada", "acme"))).run_id
+    run = bench.change(lambda t: runs.accept(t, checks.new_run("ada", "acme"))).run_id
     shop.work()
     assert view(shop, run)["reply"] == "acme is new; it offers find."
     assert "acme.find" not in bench.tools("ada")
 
     client.tools = SolutionAway("the program ended at once: no such file")
-    run = bench.change(lambda t: runs.accept(t, asking.check_run("ada", "acme"))).run_id
+    run = bench.change(lambda t: runs.accept(t, checks.new_run("ada", "acme"))).run_id
     shop.work()
     assert "no such file" in view(shop, run)["error"]["message"]
     assert state(shop).error is not None

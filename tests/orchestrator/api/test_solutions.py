@@ -109,3 +109,18 @@ def test_calls_are_listed_newest_first(api: httpx.Client, context: Context) -> N
     rest = api.get("/v1/solutions/brand/calls", params={"before": first["next"]}).json()
     assert [call["tool"] for call in rest["data"]] == ["t0"]
     assert api.get("/v1/solutions/nobody/calls").status_code == 404
+
+
+def test_a_look_says_whether_it_was_learned(api: httpx.Client, context: Context) -> None:
+    from store import versions
+    from store.versions import NewVersion
+
+    look = {"kind": "style", "images": "/pictures", "captions": "/captions.csv"}
+    context.database.transact(lambda c: solutions.declare(c, "acme", look, source="file", now=1.0))
+    before = api.get("/v1/solutions/acme").json()
+    assert before["state"] == "new"
+    assert "atelier styles train acme" in before["error"]["message"]
+    new = NewVersion("style", "acme", None, "0" * 64, None, {})
+    context.database.transact(lambda c: versions.register(c, new, now=2.0))
+    after = api.get("/v1/solutions").json()["data"][0]
+    assert (after["state"], after["error"]) == ("approved", None)
