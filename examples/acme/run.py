@@ -65,7 +65,8 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=3, help="how long the style is trained at most (15 is better)")
     parser.add_argument("--home", type=Path, default=HERE / ".atelier", help="the data folder")
     args = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # what was started is ended
     args.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     share_weights(args.home)
     port, token = free_port(), secrets.token_urlsafe(24)
