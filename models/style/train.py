@@ -61,7 +61,7 @@ class Teller:
     def _progress(self, loss: float, now: float) -> dict[str, Any]:
         training = self.training
         done = training.step - self.first_step
-        left_s = (now - self.started_at) / done * (training.plan.steps - training.step)
+        left_s = (now - self.started_at) / done * training.steps_left
         left_s = max(0.0, min(left_s, training.plan.minutes * 60 - training.spent_s))
         return {
             "progress": round(training.spent_s / max(training.spent_s + left_s, 1e-6), 4),

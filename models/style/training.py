@@ -1,8 +1,9 @@
 """Learn a look from a company's pictures. Letters: B batch, C, H, W of a latent.
 
 Each step draws pictures of the company, lays them bare, and learns the way back: the adapter carries the latents of
-bare pictures to those of the look, the decoder draws both. A step's chance depends on the seed and its number alone,
-so a training that went on from a checkpoint ends with the same weights as one that was never stopped.
+bare pictures to those of the look, the decoder draws both. When the held-out pictures get no better, or most steps are
+done, a critic sharpens what was learned. A step's chance depends on the seed and its number alone, so a training that
+went on from a checkpoint ends with the same weights as one that was never stopped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.style import bare, checkpoint, material
+from models.style import bare, checkpoint, material, sharpen
 from models.style.losses import own_distance
 from models.style.net import StyleConfig, StyleNet
 from models.style.pictures import Pictures
@@ -29,7 +30,8 @@ from models.vae.train import to_tensor
 LATENT_WEIGHT = 0.3
 EMA_DECAY = 0.998
 WARM_UP_STEPS = 30
-PATIENCE = 6  # looks at the held-out pictures without a better one end the training
+PATIENCE = 6  # looks at the held-out pictures without a better one end the learning
+LEARNING = 0.75  # of the steps, or of the time, at most; the rest sharpens
 BETTER = 0.995  # of the error before
 LOOK_STEPS = 100
 KNOWN = 256  # known pictures whose colours are lent
@@ -76,27 +78,29 @@ class Training:
         self.net.decoder.load_state_dict(vae.net.decoder.state_dict())
         self.net.to(plan.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mean_net, self.best_net = deepcopy(self.net), deepcopy(self.net)
-        self.optimiser = torch.optim.AdamW(
-            [
-                {"params": self.net.adapter.parameters(), "lr": plan.rate},
-                {"params": self.net.decoder.parameters(), "lr": plan.decoder_rate},
-            ],
-            betas=(0.9, 0.99),
-            weight_decay=0.01,
+        self.rates, self.optimiser = self._optimiser((plan.rate, plan.decoder_rate), (0.9, 0.99))
+        self._sharpener_for: Callable[[], sharpen.Sharpener] = lambda: sharpen.Sharpener(
+            vae, self.config.inset, plan.seed, plan.device
         )
+        self.sharpener: sharpen.Sharpener | None = None
         self.step, self.spent_s, self.looks_since_best = 0, 0.0, 0
+        self.sharpened_from, self.learned = 0, ""
         self.first = self.best = self.error()
         if self.path.exists():
             self._restore()
 
     @property
+    def steps_left(self) -> int:
+        """How many steps there are to do if the time allows."""
+        last = self.plan.steps if self.sharpener is None else self.sharpened_from + self._sharpening_steps
+        return max(0, last - self.step)
+
+    @property
     def ended(self) -> str | None:
         """Say why there is nothing more to do, None while there is."""
-        if self.step >= self.plan.steps:
-            return "all steps done"
-        if self.looks_since_best >= PATIENCE:
-            return f"no better for {PATIENCE * LOOK_STEPS} steps"
-        return "the time is up" if self.spent_s >= self.plan.minutes * 60 else None
+        if self.spent_s >= self.plan.minutes * 60:
+            return "the time is up"
+        return self.learned if self.sharpener is not None and not self.steps_left else None
 
     def run(self, told: Callable[[float], None] = lambda _: None) -> list[float]:
         """Train until it has ended; `told` gets the loss after each step. Returns the losses of this run."""
@@ -105,10 +109,55 @@ class Training:
         while self.ended is None:
             history.append(self.advance())
             self.spent_s = before_s + time.monotonic() - started
-            if self.step % LOOK_STEPS == 0 or self.ended is not None:
-                self._look()
+            self.look()
             told(history[-1])
         return history
+
+    def look(self) -> None:
+        """See after a step what comes next: a look at the held-out pictures, the sharpening, the end."""
+        if self.sharpener is not None:
+            if self.ended is not None:
+                self._conclude()
+            return
+        why = self._learned()
+        if self.step % LOOK_STEPS == 0 or why is not None or self.ended is not None:
+            self._compare()
+        if why is not None and self.ended is None:
+            self._begin_sharpening(why)
+
+    def _learned(self) -> str | None:
+        if self.looks_since_best >= PATIENCE:
+            return f"no better for {PATIENCE * LOOK_STEPS} steps"
+        if self.step >= self.plan.steps - self._sharpening_steps:
+            return "all steps done"
+        return "most of the time is over" if self.spent_s >= LEARNING * self.plan.minutes * 60 else None
+
+    @property
+    def _sharpening_steps(self) -> int:
+        return round((1 - LEARNING) * self.plan.steps)
+
+    def _begin_sharpening(self, why: str) -> None:
+        self.learned, self.sharpened_from = why, self.step
+        self.sharpener = self._sharpener_for()
+        for net in (self.net, self.mean_net):
+            net.load_state_dict(self.best_net.state_dict())
+        self.rates, self.optimiser = self._optimiser((sharpen.RATE, sharpen.DECODER_RATE), sharpen.BETAS)
+
+    def _conclude(self) -> None:
+        """Keep the sharpened nets if they still draw the held-out pictures about as well."""
+        error = self.error()
+        if sum(error) < sharpen.ACCEPTED * sum(self.best):
+            self.best = error
+            self.best_net.load_state_dict(self.mean_net.state_dict())
+
+    def _optimiser(
+        self, rates: tuple[float, float], betas: tuple[float, float]
+    ) -> tuple[tuple[float, float], torch.optim.AdamW]:
+        groups = [{"params": net.parameters(), "lr": r} for net, r in zip(self._parts(), rates, strict=True)]
+        return rates, torch.optim.AdamW(groups, betas=betas, weight_decay=0.01)
+
+    def _parts(self) -> tuple[torch.nn.Module, torch.nn.Module]:
+        return self.net.adapter, self.net.decoder
 
     def advance(self) -> float:
         """Do one step and return its loss."""
@@ -119,17 +168,21 @@ class Training:
         with torch.no_grad():
             wanted, start = self.encoder(torch.cat([real, plain]))[0].chunk(2)
         self._set_rates()
+        known = None if self.sharpener is None else self.sharpener.known(plan.batch, generator)
         with self._autocast():
-            carried = self.net.adapter(start).float()
+            carried = self.net.adapter(start if known is None else torch.cat([start, known])).float()
             drawn = self.net.decoder(torch.cat([wanted, carried])).float()
-        own, back = drawn.chunk(2)
-        loss = own_distance(own, real) + own_distance(back, real) + LATENT_WEIGHT * (carried - wanted).abs().mean()
+        own, back, new = drawn.split([plan.batch, plan.batch, len(drawn) - 2 * plan.batch])
+        loss = own_distance(own, real) + own_distance(back, real)
+        loss = loss + LATENT_WEIGHT * (carried[: plan.batch] - wanted).abs().mean()
+        if self.sharpener is not None:
+            loss = loss + self.sharpener.loss(real, new, self._done(), self._autocast())
         self.optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
         self.optimiser.step()
         self.step += 1
-        decay = min(EMA_DECAY, self.step / (self.step + 10))
+        decay = min(EMA_DECAY if self.sharpener is None else sharpen.EMA_DECAY, self.step / (self.step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(self.mean_net.parameters()), list(self.net.parameters()), 1 - decay)
         return float(loss.item())
@@ -149,7 +202,9 @@ class Training:
         """Write the checkpoint and return its path."""
         parts = {name: getattr(self, name).state_dict() for name in ("net", "mean_net", "best_net")}
         parts["moments"] = checkpoint.moments(self.net, self.optimiser)
-        facts = ("step", "spent_s", "looks_since_best", "first", "best")
+        if self.sharpener is not None:
+            parts |= self.sharpener.state()
+        facts = ("step", "spent_s", "looks_since_best", "first", "best", "sharpened_from", "learned")
         checkpoint.write(self.path, parts, {name: getattr(self, name) for name in facts})
         return self.path
 
@@ -159,7 +214,7 @@ class Training:
             y = self.mean_net.decoder(self.mean_net.adapter(latents.to(self.plan.device))).clamp(-1, 1)
         return np.asarray(y.add(1).mul(127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy())
 
-    def _look(self) -> None:
+    def _compare(self) -> None:
         error = self.error()
         if sum(error) < BETTER * sum(self.best):
             self.best, self.looks_since_best = error, 0
@@ -167,10 +222,16 @@ class Training:
         else:
             self.looks_since_best += 1
 
+    def _done(self) -> float:
+        """Give the part of the learning, or of the sharpening, that is behind."""
+        if self.sharpener is not None:
+            return (self.step - self.sharpened_from) / max(1, self._sharpening_steps)
+        return self.step / max(1, self.plan.steps - self._sharpening_steps)
+
     def _set_rates(self) -> None:
-        share = 0.51 + 0.49 * math.cos(math.pi * self.step / self.plan.steps)
+        share = 0.51 + 0.49 * math.cos(math.pi * min(1.0, self._done()))
         share *= min(1.0, (self.step + 1) / WARM_UP_STEPS)
-        for group, rate in zip(self.optimiser.param_groups, (self.plan.rate, self.plan.decoder_rate), strict=True):
+        for group, rate in zip(self.optimiser.param_groups, self.rates, strict=True):
             group["lr"] = rate * share
 
     def _autocast(self) -> torch.autocast:
@@ -179,9 +240,13 @@ class Training:
 
     def _restore(self) -> None:
         parts, facts = checkpoint.read(self.path)
+        if facts["learned"]:
+            self._begin_sharpening(facts["learned"])
+            assert self.sharpener is not None  # noqa: S101  # it has just begun
+            self.sharpener.restore(parts)
         for name in ("net", "mean_net", "best_net"):
             getattr(self, name).load_state_dict(parts[name])
-        checkpoint.restore_moments(self.net, self.optimiser, parts["moments"])
+        checkpoint.restore_moments(self.net, self.optimiser, parts.get("moments", {}))
         self.first, self.best = tuple(facts.pop("first")), tuple(facts.pop("best"))
         vars(self).update(facts)
 

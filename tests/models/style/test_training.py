@@ -26,29 +26,48 @@ def test_the_smoke_run_lowers_the_loss(out: Path) -> None:
     assert last < 0.8 * first
 
 
-def test_a_run_that_was_stopped_ends_with_the_same_bytes(vae: Vae, given: Pictures, tmp_path: Path) -> None:
-    whole = Training(Plan(steps=12, batch=2), tmp_path / "whole", vae, given)
+@pytest.mark.parametrize("stopped_at", [5, 10])
+def test_a_run_that_was_stopped_ends_with_the_same_bytes(
+    vae: Vae, given: Pictures, tmp_path: Path, stopped_at: int
+) -> None:
+    """In the midst of the learning, and of the sharpening, which are the last three of twelve steps."""
+    plan = Plan(steps=12, batch=2)
+    whole = Training(plan, tmp_path / "whole", vae, given)
     whole.run()
-    half = Training(Plan(steps=12, batch=2), tmp_path / "parts", vae, given)
-    for _ in range(5):
+    half = Training(plan, tmp_path / "parts", vae, given)
+    for _ in range(stopped_at):
         half.advance()
+        half.look()
     half.save()
-    rest = Training(Plan(steps=12, batch=2), tmp_path / "parts", vae, given)
-    assert rest.step == 5
+    rest = Training(plan, tmp_path / "parts", vae, given)
+    assert rest.step == stopped_at
+    assert (rest.sharpener is not None) == (stopped_at == 10)
     rest.run()
+    assert rest.ended == "all steps done"
     one, other = (weights.write(arrays(t, given), t.config, "x", "y") for t in (whole, rest))
     assert one == other
 
 
 def test_it_ends_when_the_held_out_pictures_get_no_better(vae: Vae, given: Pictures, out: Path) -> None:
-    training = Training(Plan(steps=10**6, batch=2), out, vae, given)
-    training.error = lambda: (0.5, 0.5)  # type: ignore[method-assign]
-    training.best = (0.5, 0.5)
+    training = Training(Plan(steps=40, batch=2), out, vae, given)
+    training.looks_since_best = 6
+    training.run()
+    assert training.step == 1 + 10  # one step to see it, a quarter to sharpen
+    assert training.ended == f"no better for {6 * LOOK_STEPS} steps"
+
+
+def test_sharpened_nets_that_draw_worse_are_not_kept(vae: Vae, given: Pictures, out: Path) -> None:
+    training = Training(Plan(steps=8, batch=2), out, vae, given)
     for _ in range(6):
-        training._look()
-    assert training.ended is not None
-    assert str(6 * LOOK_STEPS) in training.ended
-    assert training.run() == []
+        training.advance()
+        training.look()
+    before = training.best
+    assert training.sharpener is not None
+    with torch.no_grad():
+        training.mean_net.decoder.net[0].weight.zero_()
+    training._conclude()
+    assert training.best == before
+    assert training.best_net.decoder.net[0].weight.abs().sum() > 0
 
 
 def test_it_ends_when_the_time_is_up(vae: Vae, given: Pictures, out: Path) -> None:
