@@ -74,18 +74,20 @@ def run(bench: Bench, claim: Claim) -> Callable[[Transition], None]:
         ToolFailed: the training did not end well.
         Cancelled: the run was cancelled.
     """
-    with tempfile.TemporaryDirectory(prefix="atelier-train-") as name:
-        folder = Path(name)
-        vector = _gather(bench, claim, folder)
-        _restore(bench, claim, folder)
-        trainer = Trainer(folder, claim.args)
-        try:
-            done = trainer.run(lambda said: _heard(bench, claim, said))
-        except Cancelled:
-            if bench.leases.stopped(claim) == "cancelling":
-                _forget(bench, claim)
-            raise
-        return _registered(bench, claim, done, vector)
+    try:
+        with tempfile.TemporaryDirectory(prefix="atelier-train-") as folder:
+            return _trained(bench, claim, Path(folder))
+    except Cancelled:
+        if bench.leases.stopped(claim) == "cancelling":
+            _forget(bench, claim)
+        raise
+
+
+def _trained(bench: Bench, claim: Claim, folder: Path) -> Callable[[Transition], None]:
+    vector = _gather(bench, claim, folder)
+    _restore(bench, claim, folder)
+    done = Trainer(folder, claim.args).run(lambda said: _heard(bench, claim, said))
+    return _registered(bench, claim, done, vector)
 
 
 def _stopping(bench: Bench, claim: Claim) -> None:

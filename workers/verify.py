@@ -64,6 +64,8 @@ def checkable(specs: Mapping[str, ToolSpec], asset: assets.Asset) -> tuple[ToolS
     """
     if asset.recipe is None:
         raise InvalidInput(f"asset {asset.id!r} was uploaded and has no recipe")
+    if asset.recipe["tool"].startswith("studio."):
+        raise InvalidInput(f"asset {asset.id!r} shows what a training learned; a training is not repeated for a check")
     spec = specs.get(asset.recipe["tool"])
     if spec is None:
         raise InvalidInput(f"the tool {asset.recipe['tool']!r} that made asset {asset.id!r} is not installed")

@@ -150,6 +150,7 @@ def test_what_was_learned_is_registered_shown_and_told(studio: Shop, desk: Desk,
     with studio.bench.database.read() as connection:
         (sheet,) = assets.list_(connection, "ada", run_id=run_id).data
     assert sheet.caption == "acme style: sample sheet"
+    assert "a training is not repeated" in check(studio, sheet.id)["error"]["message"]
     assert set(sheet.parents) == {one["asset_id"] for one in given}
     progress = said(desk, run_id, "step.progress")
     assert progress[-1] == {"step": "train", "percent": 90, "eta_s": 1.0, "loss": 1 / 9, "held_out": 0.5}
