@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import select
 
 from store import events, runs, steps, transition, views
+from store.completion import Ended, complete
 from store.database import Database
 from store.runs import NewRun, NewStep
 from store.steps import Claim
@@ -59,7 +60,7 @@ class Desk:
     def complete(self, claim: Claim, assets: Sequence[str] = (), **options: Any) -> None:
         def done(t: Transition) -> None:
             steps.guard(t, claim)
-            steps.complete(t, claim, assets, **options)
+            complete(t, [Ended(claim, assets, **options)])
 
         self.change(done)
 
@@ -87,7 +88,7 @@ class Desk:
         def done(t: Transition) -> None:
             steps.guard(t, claim)
             runs.save_plan(t, claim.run_id, plan, new)
-            steps.complete(t, claim)
+            complete(t, [Ended(claim)])
 
         self.change(done)
 
@@ -97,7 +98,7 @@ class Desk:
         def done(t: Transition) -> None:
             steps.guard(t, claim)
             runs.set_reply(t, claim.run_id, text)
-            steps.complete(t, claim)
+            complete(t, [Ended(claim)])
 
         self.change(done)
 

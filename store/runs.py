@@ -112,7 +112,7 @@ def accept(t: Transition, new: NewRun) -> Accepted:
         t.emit(run_id, "plan.created", plan=dict(new.plan))
         add_steps(t, run_id, new.owner, new.priority, new.steps)
         if not new.steps:
-            finish(t, run_id, "completed")
+            finish(t, run_id, status="completed")
     return Accepted(run_id)
 
 
@@ -189,7 +189,7 @@ def save_plan(
         t.emit(run_id, "plan.created", plan=dict(plan))
     t.connection.execute(update(runs).where(runs.c.id == run_id).values(plan=dict(plan)))
     if run.plan_only or not new:
-        finish(t, run_id, "completed", reply=str(plan.get("reply") or ""))
+        finish(t, run_id, status="completed", reply=str(plan.get("reply") or ""))
     elif (run.needs_approval or risk is not None) and not approved:
         t.connection.execute(update(runs).where(runs.c.id == run_id).values(status="waiting_approval"))
         t.emit(run_id, "approval.required", plan=dict(plan), why=risk)
@@ -204,57 +204,66 @@ def save_plan(
 
 
 _STEPS_OF = (
-    select(steps.c.tool, steps.c.status, steps.c.error)
-    .where(steps.c.run_id == bindparam("of_run"))
-    .order_by(steps.c.position)
+    select(steps.c.run_id, steps.c.tool, steps.c.status, steps.c.error)
+    .where(steps.c.run_id.in_(bindparam("of_runs", expanding=True)))
+    .order_by(steps.c.run_id, steps.c.position)
 )
+_RUNS = select(*runs.c).where(runs.c.id.in_(bindparam("of_runs", expanding=True))).order_by(runs.c.id)
 
 
-def advance(t: Transition, run_id: str) -> None:
-    """Move a run on after one of its steps has ended. Hold the run (`lock_run`) before."""
-    done = t.connection.execute(_STEPS_OF, {"of_run": run_id}).all()
-    if any(step.status in OPEN_STEP for step in done):
+def advance(t: Transition, *run_ids: str) -> None:
+    """Move runs on after steps of theirs have ended. Hold the runs (`lock_run`) before."""
+    steps_of: dict[str, list[Any]] = {run_id: [] for run_id in run_ids}
+    for step in t.connection.execute(_STEPS_OF, {"of_runs": list(run_ids)}):
+        steps_of[step.run_id].append(step)
+    ended = [run_id for run_id, done in steps_of.items() if not any(step.status in OPEN_STEP for step in done)]
+    if not ended:
         return
-    run = _row(t.connection, run_id)
-    if run.status not in OPEN_RUN or run.status == "waiting_approval":
-        return
+    well: list[str] = []
+    for run in t.connection.execute(_RUNS, {"of_runs": ended}).all():
+        if run.status in OPEN_RUN and run.status != "waiting_approval" and _went_well(t, run, steps_of[run.id]):
+            well.append(run.id)
+    finish(t, *well, status="completed")
+
+
+def _went_well(t: Transition, run: Row[Any], done: Sequence[Any]) -> bool:
+    """Say whether a run whose steps have ended is completed; else do what comes next."""
     if run.status == "cancelling":
-        finish(t, run_id, "cancelled")
-        return
+        finish(t, run.id, status="cancelled")
+        return False
     if run.request is not None and REPLY not in {step.tool for step in done} and not run.plan_only:
-        add_steps(
-            t, run_id, run.owner, run.priority, [NewStep("reply", REPLY, {}, PLANNER_QUEUE)], first_position=10_000
-        )
-        return
+        reply = NewStep("reply", REPLY, {}, PLANNER_QUEUE)
+        add_steps(t, run.id, run.owner, run.priority, [reply], first_position=10_000)
+        return False
     failed = next((step for step in done if step.status == "failed" and step.tool != REPLY), None)
-    if failed is None:
-        finish(t, run_id, "completed")
-    else:
-        finish(t, run_id, "failed", error=failed.error)
+    if failed is not None:
+        finish(t, run.id, status="failed", error=failed.error)
+    return failed is None
 
 
 def finish(
-    t: Transition, run_id: str, status: str, *, reply: str | None = None, error: Mapping[str, Any] | None = None
+    t: Transition, *run_ids: str, status: str, reply: str | None = None, error: Mapping[str, Any] | None = None
 ) -> None:
-    """End a run: "completed", "failed" or "cancelled"."""
+    """End runs: "completed", "failed" or "cancelled"."""
+    if not run_ids:
+        return
     values: dict[str, Any] = {"status": status, "ended_at": t.now}
     if reply is not None:
         values["reply"] = reply
     if error is not None:
         values["error"] = dict(error)
-    row = t.connection.execute(
+    rows = t.connection.execute(
         update(runs)
-        .where(runs.c.id == run_id, runs.c.status.in_(OPEN_RUN))
+        .where(runs.c.id.in_(run_ids), runs.c.status.in_(OPEN_RUN))
         .values(**values)
-        .returning(runs.c.thread_id, runs.c.batch_id, runs.c.reply, runs.c.error)
-    ).first()
-    if row is None:
-        return
-    if row.thread_id is not None and (row.reply or row.error):
-        add_message(t, row.thread_id, "assistant", row.reply or str(row.error["message"]), run_id)
-    t.emit(run_id, f"run.{status}", reply=row.reply, error=row.error)
-    if row.batch_id is not None:
-        t.wake("feed", row.batch_id, PLANNER_QUEUE, BATCH)
+        .returning(runs.c.id, runs.c.thread_id, runs.c.batch_id, runs.c.reply, runs.c.error)
+    ).all()
+    for row in rows:
+        if row.thread_id is not None and (row.reply or row.error):
+            add_message(t, row.thread_id, "assistant", row.reply or str(row.error["message"]), row.id)
+        t.emit(row.id, f"run.{status}", reply=row.reply, error=row.error)
+    for batch_id in dict.fromkeys(row.batch_id for row in rows if row.batch_id is not None):
+        t.wake("feed", batch_id, PLANNER_QUEUE, BATCH)
 
 
 def set_reply(t: Transition, run_id: str, reply: str) -> None:

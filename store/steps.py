@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, Update, and_, bindparam, func, or_, select, update
 
 from store import runs as run_rows
-from store.runs import PLAN, queue_step
+from store.runs import PLAN
 from store.tables import runs, shares, step_assets, step_needs, steps
 from store.transition import Transition
 
@@ -223,37 +223,6 @@ def guard(t: Transition, claim_: Claim) -> None:
         raise LeaseLost(f"step {claim_.id!r} is no longer held with token {claim_.token}")
 
 
-def complete(
-    t: Transition,
-    claim_: Claim,
-    asset_ids: Sequence[str] = (),
-    *,
-    recipe_hash: str | None = None,
-    cached: bool = False,
-    link: bool = False,
-) -> None:
-    """End a step well, release those that waited for it, and move the run on. Call `guard` first.
-
-    Args:
-        asset_ids: what it made or found.
-        recipe_hash: what was asked, so that the same is answered from the library next time.
-        cached: the results were made earlier.
-        link: write the rows that tie the assets to the step (not needed where `assets.insert` did).
-    """
-    _end(t, claim_, "completed", recipe_hash=recipe_hash, percent=100)
-    if link and asset_ids:
-        t.connection.execute(
-            insert(step_assets),
-            [{"step_id": claim_.id, "position": i, "asset_id": asset} for i, asset in enumerate(asset_ids)],
-        )
-    if not claim_.tool.startswith("studio."):
-        if cached:
-            t.emit(claim_.run_id, "step.cached", step=claim_.name, assets=list(asset_ids))
-        t.emit(claim_.run_id, "step.completed", step=claim_.name, tool=claim_.tool, assets=list(asset_ids))
-    _release_dependents(t, claim_)
-    run_rows.advance(t, claim_.run_id)
-
-
 def fail(
     t: Transition, claim_: Claim, error: Mapping[str, Any], *, again: bool = False, after_s: float | None = None
 ) -> None:
@@ -280,7 +249,7 @@ def fail(
         t.emit(claim_.run_id, "step.failed", step=claim_.name, tool=claim_.tool, error=dict(error))
     _skip_dependents(t, claim_.id, claim_.run_id)
     if claim_.tool == PLAN and not stopping:
-        run_rows.finish(t, claim_.run_id, "failed", error=dict(error))
+        run_rows.finish(t, claim_.run_id, status="failed", error=dict(error))
     else:
         run_rows.advance(t, claim_.run_id)
 
@@ -414,25 +383,6 @@ def _requeue(t: Transition, claim_: Claim, available_at: float, error: Mapping[s
             of=claim_.max_attempts,
             error=dict(error),
         )
-
-
-_DEPENDENTS = (
-    select(steps.c.id, steps.c.name, steps.c.tool, steps.c.queue, steps.c.priority)
-    .join(step_needs, step_needs.c.step_id == steps.c.id)
-    .where(step_needs.c.needs_id == bindparam("of_step"), steps.c.status == "waiting")
-)
-
-
-def _release_dependents(t: Transition, claim_: Claim) -> None:
-    for row in t.connection.execute(_DEPENDENTS, {"of_step": claim_.id}).all():
-        needed = steps.alias("needed")
-        left = t.connection.execute(
-            select(func.count())
-            .select_from(step_needs.join(needed, needed.c.id == step_needs.c.needs_id))
-            .where(step_needs.c.step_id == row.id, needed.c.status != "completed")
-        ).scalar_one()
-        if left == 0:
-            queue_step(t, claim_.run_id, row)
 
 
 def _skip_dependents(t: Transition, step_id: str, run_id: str) -> None:

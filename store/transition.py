@@ -27,9 +27,12 @@ RESEND_MAX_S = 60.0
 # Statements that every transition runs are built once: building one costs as much as running it.
 _COUNT_EVENTS = (
     update(runs)
-    .where(runs.c.id == bindparam("of_run"))
+    .where(runs.c.id.in_(bindparam("of_runs", expanding=True)))
     .values(last_event=runs.c.last_event + bindparam("more"))
-    .returning(runs.c.last_event)
+    .returning(runs.c.id, runs.c.last_event)
+)
+_LOCK = (
+    select(runs.c.id).where(runs.c.id.in_(bindparam("of_runs", expanding=True))).order_by(runs.c.id).with_for_update()
 )
 _ADD_EVENTS = insert(events)
 _HEARD = delete(outbox).where(
@@ -74,8 +77,12 @@ class Transition:
 
     def lock_run(self, run_id: str) -> None:
         """Hold the run's row, so that two steps that end at once see each other (PostgreSQL)."""
+        self.lock_runs([run_id])
+
+    def lock_runs(self, run_ids: Sequence[str]) -> None:
+        """Hold the rows of runs, always in the same order, so that two transitions never wait for each other."""
         if self.connection.dialect.name == "postgresql":
-            self.connection.execute(select(runs.c.id).where(runs.c.id == run_id).with_for_update())
+            self.connection.execute(_LOCK, {"of_runs": list(run_ids)})
 
     def upsert(self, table: Any) -> Any:
         """Give an INSERT of this dialect that knows ON CONFLICT."""
@@ -83,9 +90,8 @@ class Transition:
 
     def flush(self) -> None:
         """Write the events and the outbox rows."""
-        rows = [row for run_id in sorted(self._events) for row in self._numbered(run_id, self._events[run_id])]
-        if rows:
-            self.connection.execute(_ADD_EVENTS, rows)
+        if self._events:
+            self.connection.execute(_ADD_EVENTS, self._numbered())
         self._events.clear()
         if self._outbox:
             statement = self.upsert(outbox)
@@ -97,11 +103,21 @@ class Transition:
                 self._outbox,
             )
 
-    def _numbered(self, run_id: str, new: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-        last = self.connection.execute(_COUNT_EVENTS, {"of_run": run_id, "more": len(new)}).scalar_one()
+    def _numbered(self) -> list[dict[str, Any]]:
+        """Give the rows of the events, with numbers that no other transition gives."""
+        if len(self._events) > 1:
+            self.lock_runs(list(self._events))
+        alike: dict[int, list[str]] = defaultdict(list)  # runs that get equally many
+        for run_id, new in self._events.items():
+            alike[len(new)].append(run_id)
+        first: dict[str, int] = {}
+        for more, run_ids in alike.items():
+            for row in self.connection.execute(_COUNT_EVENTS, {"of_runs": run_ids, "more": more}):
+                first[row.id] = row.last_event - more + 1
         return [
             {"run_id": run_id, "sequence_number": number, "type": event, "data": fields, "created_at": self.now}
-            for number, (event, fields) in enumerate(new, last - len(new) + 1)
+            for run_id in sorted(self._events)
+            for number, (event, fields) in enumerate(self._events[run_id], first[run_id])
         ]
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from store import assets, steps
+from store import assets, completion, steps
 from store.assets import NewAsset
+from store.completion import Ended, complete
 from store.ids import new_id
 from store.steps import Claim, LeaseLost
 from store.transition import Transition
@@ -79,7 +80,7 @@ def _run_inner(bench: Bench, claim: Claim) -> None:
     def done(t: Transition) -> None:
         steps.guard(t, claim)
         change(t)
-        steps.complete(t, claim)
+        complete(t, [Ended(claim)])
 
     _commit(bench, claim, done)
 
@@ -131,7 +132,7 @@ def _answer(bench: Bench, claim: Claim, known: Known) -> None:
 
     def answer(t: Transition) -> None:
         steps.guard(t, claim)
-        steps.complete(t, claim, known.assets, recipe_hash=known.recipe_hash, cached=True, link=True)
+        complete(t, [Ended(claim, known.assets, known.recipe_hash, cached=True, link=True)])
 
     _commit(bench, claim, answer)
 
@@ -173,29 +174,21 @@ def _store(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
         new[one.claim.id].append(asset)
 
     def done(t: Transition) -> None:
-        held = [(one, outcome) for one, outcome in sorted(made, key=_by_run) if _is_held(t, one.claim)]
-        origins = [assets.Made(one.claim.owner, new[one.claim.id], one.claim.run_id, one.claim.id) for one, _ in held]
+        ours = completion.held(t, [one.claim for one, _ in made])
+        kept = [(one, outcome) for one, outcome in made if one.claim.id in ours]
+        if len(kept) < len(made):
+            log.warning(
+                "%d of %d steps are no longer held; their results are dropped", len(made) - len(kept), len(made)
+            )
+        origins = [assets.Made(one.claim.owner, new[one.claim.id], one.claim.run_id, one.claim.id) for one, _ in kept]
         assets.insert_all(t.connection, origins, now=t.now)
-        for one, outcome in held:
-            _complete(t, one, new[one.claim.id], [item.asset_id for item in outcome if isinstance(item, Found)])
+        complete(t, [_ended(t, one, new[one.claim.id], outcome) for one, outcome in kept])
 
     bench.change(done)
 
 
-def _by_run(pair: tuple[Ready, Any]) -> str:
-    return pair[0].claim.run_id
-
-
-def _is_held(t: Transition, claim: Claim) -> bool:
-    try:
-        steps.guard(t, claim)
-    except LeaseLost as lost:
-        log.warning("%s; its result is dropped", lost)
-        return False
-    return True
-
-
-def _complete(t: Transition, one: Ready, new: Sequence[NewAsset], found: Sequence[str]) -> None:
+def _ended(t: Transition, one: Ready, new: Sequence[NewAsset], outcome: Any) -> Ended:
+    """Tell of a step's new assets, and give how it ended."""
     claim = one.claim
     for asset in new:
         t.emit(
@@ -204,8 +197,8 @@ def _complete(t: Transition, one: Ready, new: Sequence[NewAsset], found: Sequenc
             step=claim.name,
             asset={"id": asset.id, "kind": asset.kind, "caption": asset.caption, "seed": asset.seed},
         )
-    ids = [asset.id for asset in new] or list(found)
-    steps.complete(t, claim, ids, recipe_hash=one.recipe_hash, link=not new)
+    ids = [asset.id for asset in new] or [item.asset_id for item in outcome if isinstance(item, Found)]
+    return Ended(claim, ids, one.recipe_hash, link=not new)
 
 
 def new_assets(bench: Bench, things: Sequence[tuple[Ready, Made]]) -> list[NewAsset]:

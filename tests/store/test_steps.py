@@ -12,6 +12,7 @@ import pytest
 from benchmarks.desk import GONE, Desk
 from store import assets, runs, steps
 from store.assets import NewAsset
+from store.completion import Ended, complete
 from store.database import Database
 from store.ids import new_id
 from store.runs import BATCH, CHAT, NewRun
@@ -30,7 +31,7 @@ def save_asset(desk: Desk, claim: Claim, caption: str = "a cat") -> str:
     def done(t: steps.Transition) -> None:
         steps.guard(t, claim)
         assets.insert(t.connection, claim.owner, [asset], run_id=claim.run_id, step_id=claim.id, now=t.now)
-        steps.complete(t, claim, [asset.id], recipe_hash="r1")
+        complete(t, [Ended(claim, [asset.id], recipe_hash="r1")])
 
     desk.change(done)
     return asset.id
