@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from models.language.errors import translated
@@ -109,11 +110,31 @@ def _subjects(about: Sequence[str], prompt: str) -> str:
 
 
 def _gist(text: str, prompt: str) -> str:
-    """Give what a small model can use of a text: its beginning; of passages the sentence that is most like the wish."""
+    """Give what a small model can use of a text: its beginning, or where it is more than prose, its best sentence."""
+    if text.lstrip()[:1] in {"{", "["}:
+        text = _longest(text) or text
     if PASSAGE.match(text):
         text = _fitting(re.findall(r"[^\s|#-][^.!?\n|]{20,}[.!?]", PASSAGE.sub("", text)), prompt) or text
     flat = re.sub(r"\s+", " ", text).strip()
     return flat if len(flat) <= CAPTION else flat[:CAPTION].rpartition(" ")[0].rstrip(",;:. ")
+
+
+def _longest(text: str) -> str:
+    """Give the longest string of JSON, of a list's first thing alone, which services put there because it fits best."""
+
+    def strings(value: Any) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict):
+            for one in value.values():
+                yield from strings(one)
+        elif isinstance(value, list) and value:
+            yield from strings(value[0])
+
+    try:
+        return max(strings(json.loads(text)), key=len, default="")
+    except (ValueError, RecursionError):
+        return ""
 
 
 def _fitting(sentences: Sequence[str], prompt: str) -> str:

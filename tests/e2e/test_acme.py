@@ -137,7 +137,7 @@ def test_the_local_model_plans_it_too(folder: Path, said: str) -> None:
 def test_the_text_knows_its_sources(made: dict[str, dict[str, Any]]) -> None:
     sources = {(source["solution"], source["document"]) for source in made["write_text"]["sources"]}
     assert ("house", "brand-voice.md") in sources
-    assert ("products", "find_products") in sources
+    assert ("products", "products.find_products") in sources
 
 
 def test_the_service_was_asked(api: httpx.Client, made: dict[str, dict[str, Any]]) -> None:

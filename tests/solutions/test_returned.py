@@ -120,7 +120,7 @@ def test_what_was_asked_and_what_came_are_found_by_search() -> None:
     assert image.caption == "find product: blue backpack (trail 30.png)"
     assert data.caption == "find product: blue backpack: Trail 30"
     assert text.tags == ("acme", "find_product")
-    assert text.sources == (Source("acme", "find_product"),)
+    assert text.sources == (Source("acme", "acme.find_product"),)
 
 
 def test_the_recipe_names_inputs_by_their_bytes() -> None:

@@ -54,7 +54,7 @@ def made(
         "args": recipe,
         "tags": words.tags("", solution, own),
         "parents": parents,
-        "sources": (Source(solution, own),),
+        "sources": (Source(solution, tool),),
     }
     topic = f"{own.replace('_', ' ')}: {asked}" if asked else own.replace("_", " ")
     found = [thing for part in returned.parts if (thing := _thing(part, tool, topic, common)) is not None]

@@ -1,3 +1,5 @@
+import json
+
 from models.language.scripted import Line, ScriptedChatModel
 from models.language.write import _gist, clean, shorten, write
 
@@ -66,3 +68,11 @@ def test_a_small_model_gets_the_sentence_that_fits_and_no_sources() -> None:
     long = _gist("word " * 100, "a poem")
     assert len(long) <= 120
     assert long.endswith("word")
+
+
+def test_the_small_model_reads_the_best_fitting_thing_of_a_service() -> None:
+    from models.language.write import _gist
+
+    products = [{"sku": "A-1", "text": "A day pack for long days."}, {"text": "Something much longer than that."}]
+    assert _gist(json.dumps({"products": products}), "a product text") == "A day pack for long days."
+    assert _gist("[not json", "a product text") == "[not json"
