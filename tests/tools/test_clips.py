@@ -57,6 +57,11 @@ def test_the_same_frames_make_the_same_bytes_with_the_recipe_inside() -> None:
     assert content.index(b"moov") < content.index(b"mdat")  # it plays while it loads
 
 
+def test_a_hundred_videos_of_the_same_frames_are_one() -> None:
+    frames = moving(12)
+    assert len({clips.encode(frames, 24, 64) for _ in range(100)}) == 1
+
+
 def test_colours_survive() -> None:
     found = list(clips.frames_of(clips.encode(moving(3), 24, 64)))
     np.testing.assert_allclose(found[0][20, 20].astype(int), (250, 190, 40), atol=8)

@@ -33,6 +33,7 @@ SPEC = ToolSpec(
     gives="video",
     queue="image",
     runner="tools.make_video.run:run",
+    version=2,
     models=lambda _: ("vae", "upscaler"),
     cost=lambda _: 0,
     examples=(
