@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from orchestrator.cli.client import Client
     from orchestrator.cli.style_pictures import Picture
+    from orchestrator.settings import Settings
 
 app = typer.Typer(help="Looks that are learned from your pictures.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What the look is called: acme.")]
@@ -50,19 +51,23 @@ class Bar:
 @app.command()
 def train(
     name: Name,
-    images: Annotated[Path, typer.Option(help="The folder with your pictures, about 50.")],
-    captions: Annotated[Path, typer.Option(help="CSV or JSONL with the columns file and caption.")],
+    images: Annotated[Path | None, typer.Option(help="The folder with your pictures, about 50.")] = None,
+    captions: Annotated[Path | None, typer.Option(help="CSV or JSONL with the columns file and caption.")] = None,
     minutes: Annotated[float, typer.Option(min=0.1, max=240, help="How long at most.")] = 12,
     licence: Annotated[str | None, typer.Option(help="Of your pictures; none: they are your own.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Learn your look from your pictures; it can be used as soon as this has ended. Ctrl-C cancels."""
+    """Learn your look from your pictures; it can be used as soon as this has ended. Ctrl-C cancels.
+
+    Without --images and --captions those are taken that atelier.toml declares for a solution of this name.
+    """
     from orchestrator.cli import style_pictures
     from tools.base import STYLE_NAME
 
     if not re.fullmatch(STYLE_NAME, name):
         raise BadRequest(f"{name!r} is no name for a style: small letters, digits and dashes, a letter first")
     given = settings()
+    images, captions = _declared(given, name, images, captions)
     pictures = style_pictures.read(images, captions)
     with connect.studio(given) as client:
         wanted = {"name": name, "pictures": _upload(client, name, pictures), "minutes": minutes, "licence": licence}
@@ -71,6 +76,16 @@ def train(
         sheets = client.get("/v1/assets", run_id=ended["id"])["data"]
         path = str(files.export(client, sheets[0], given.made)) if sheets else None
     _print(ended, name, path, as_json=as_json)
+
+
+def _declared(given: Settings, name: str, images: Path | None, captions: Path | None) -> tuple[Path, Path]:
+    """Give where the pictures are: as said, or as the settings declare."""
+    known = given.solutions.get(name)
+    images = images or getattr(known, "images", None)
+    captions = captions or getattr(known, "captions", None)
+    if images is None or captions is None:
+        raise BadRequest(f"say where the pictures of {name!r} are: --images DIR --captions FILE, or in atelier.toml")
+    return images, captions
 
 
 def _upload(client: Client, name: str, pictures: list[Picture]) -> list[dict[str, str]]:

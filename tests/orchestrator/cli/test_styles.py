@@ -160,3 +160,19 @@ def test_ctrl_c_cancels_a_training(shared: House, tmp_path: Path, api: httpx.Cli
     assert "Cancelling" in said
     assert api.get(f"/v1/runs/{run_id}").json()["status"] == "cancelled"
     assert api.get("/v1/styles/late").status_code == 404
+
+
+def test_where_the_pictures_are_can_stand_in_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from orchestrator.cli import styles
+    from orchestrator.errors import BadRequest
+    from orchestrator.settings import read_settings
+
+    table = '[solutions.acme]\nkind = "style"\nimages = "pictures"\ncaptions = "pictures/captions.csv"\n'
+    (tmp_path / "atelier.toml").write_text(table)
+    monkeypatch.chdir(tmp_path)
+    given = read_settings()
+    here = tmp_path / "pictures"
+    assert styles._declared(given, "acme", None, None) == (here, here / "captions.csv")
+    assert styles._declared(given, "acme", Path("else"), None) == (Path("else"), here / "captions.csv")
+    with pytest.raises(BadRequest, match="say where the pictures of 'zenith' are"):
+        styles._declared(given, "zenith", None, None)
