@@ -13,6 +13,8 @@ from orchestrator.api.context import Context
 from store import events, runs
 from store.events import Event
 
+EAGER_S = 0.01  # between two looks while a run is young: a short one has ended by then
+YOUNG_S = 0.5
 FASTEST_S = 0.05
 SLOWEST_S = 0.2
 HEARTBEAT_S = 15.0
@@ -21,7 +23,8 @@ PAGE = 500
 
 async def follow(context: Context, owner: str, run_id: str, last: int) -> AsyncIterator[Event | None]:
     """Give each event behind `last` once and in order, None as a heartbeat, and end when the run has ended."""
-    pause_s, quiet_since = FASTEST_S, time.monotonic()
+    began = quiet_since = time.monotonic()
+    pause_s = EAGER_S
     while True:
         found, ended = await to_thread.run_sync(_look, context, owner, run_id, last)
         for event in found:
@@ -30,7 +33,8 @@ async def follow(context: Context, owner: str, run_id: str, last: int) -> AsyncI
         if ended and not found:
             return
         if found:
-            pause_s, quiet_since = FASTEST_S, time.monotonic()
+            quiet_since = time.monotonic()
+            pause_s = EAGER_S if quiet_since - began < YOUNG_S else FASTEST_S
             if len(found) == PAGE or found[-1].type in events.TERMINAL:
                 continue  # there is more, or it ended: look again at once
         elif time.monotonic() - quiet_since >= HEARTBEAT_S:
