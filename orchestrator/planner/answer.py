@@ -17,6 +17,7 @@ NAMES = {
 }
 SHOWN = 3
 SOURCES = 6
+LOOSE = "The small local model wrote this loosely: check it against its sources, or connect a larger model."
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,17 @@ def _cited(results: Sequence[StepResult]) -> str:
     return f"Sources: {'; '.join(sources[:SOURCES])}{more}." if sources else ""
 
 
-def answer(plan: Plan, results: Sequence[StepResult]) -> str:
+def _is_written_from_sources(pairs: Sequence[tuple[Step, StepResult]]) -> bool:
+    return any(step.tool == "write_text" and any(asset.sources for asset in result.assets) for step, result in pairs)
+
+
+def answer(plan: Plan, results: Sequence[StepResult], *, is_small: bool = False) -> str:
     """Say what came of a plan.
 
     Args:
         plan: what was planned.
         results: how its steps ended; a step that is missing counts as skipped.
+        is_small: the model is the small local one, which does not keep to what it was given.
 
     Returns:
         The plan's own reply where all went well; else what was made, and why the rest was not.
@@ -93,6 +99,8 @@ def answer(plan: Plan, results: Sequence[StepResult]) -> str:
         if step.tool == "consult" and (asks_only or not result.assets) and (said := _consulted(step, result))
     ]
     cited = _cited([result for _, result in done])
+    if is_small and _is_written_from_sources(done):
+        cited = f"{LOOSE} {cited}"
     failed = [(step, result) for step, result in pairs if result.status == "failed"]
     left = [step for step, result in pairs if result.status in {"skipped", "cancelled"}]
     if not failed and not left:

@@ -167,7 +167,7 @@ class Planner:
 
     def answer(self, request: str, plan: Plan, results: Sequence[StepResult]) -> str:
         """Say what came of a plan, in a sentence or two; `request` is there for models that write the answer anew."""
-        return answer(plan, results)
+        return answer(plan, results, is_small=self.dialect == "lines")
 
     def _graph(self, work: Draft) -> CompiledStateGraph[Any]:
         graph = StateGraph(_State)

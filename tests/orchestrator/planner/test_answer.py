@@ -32,3 +32,13 @@ def test_an_empty_search_offers_to_draw() -> None:
         answer(plan, [StepResult("s1", "completed")])
         == 'I found nothing for "smiling cat". Shall I draw "smiling cat"?'
     )
+
+
+def test_the_small_model_asks_for_a_look_at_what_it_wrote_from_sources() -> None:
+    plan = Plan(steps=[Step(id="s1", tool="write_text", args={"prompt": "a product text"})], reply="A text.")
+    sourced = AssetLine("asset_1", "text", "Thirty litres.", sources=("shop.find",), foreign=True)
+    done = [StepResult("s1", "completed", [sourced])]
+    assert answer(plan, done) == "A text. Sources: shop.find."
+    assert "check it against its sources" in answer(plan, done, is_small=True)
+    own = [StepResult("s1", "completed", [AssetLine("asset_1", "text", "Thirty litres.")])]
+    assert answer(plan, own, is_small=True) == "A text."
