@@ -1,5 +1,5 @@
 from orchestrator.planner.answer import StepResult, answer
-from orchestrator.planner.plan import Plan
+from orchestrator.planner.plan import AssetLine, Plan, Step
 from tests.orchestrator.planner.conftest import CAT, DEMO_PLAN
 
 DEMO = Plan.model_validate(DEMO_PLAN)
