@@ -211,6 +211,7 @@ def _running(settings: Settings) -> Iterator[Finding]:
         else:
             yield Finding("studio", "ok", f"runs at {card.url} since {card.since}, process {card.pid}")
             yield _index_agrees(card.url)
+            yield from _solutions(card.url)
         return
     yield Finding("studio", "ok", "does not run; commands start one when they need it")
     with socket.socket() as probe:
@@ -226,6 +227,21 @@ def _index_agrees(url: str) -> Finding:
     except (OSError, ValueError) as error:
         return Finding("index", "warning", f"could not be looked at: {error}", REBUILD)
     return Finding("index", "ok" if said["ok"] else "warning", said["detail"], "" if said["ok"] else REBUILD)
+
+
+def _solutions(url: str) -> Iterator[Finding]:
+    """Name the solutions whose tools cannot be used as they should."""
+    try:
+        with urllib.request.urlopen(f"{url}/v1/solutions", timeout=TIMEOUT_S) as answer:  # noqa: S310  # our own studio
+            found = json.load(answer)["data"]
+    except (OSError, ValueError) as error:
+        yield Finding("solutions", "warning", f"could not be looked at: {error}", "atelier solutions list")
+        return
+    for one in found:
+        if one["state"] != "approved":
+            why = (one["error"] or {}).get("message") or "its tools were not approved yet"
+            remedy = f"atelier solutions check {one['id']}" if one["kind"] != "package" else "correct the package"
+            yield Finding(f"solution {one['id']}", "warning", f"is {one['state']}: {why}", remedy)
 
 
 def _without_password(url: str) -> str:

@@ -68,4 +68,8 @@ def test_a_program_that_is_not_there_says_so(shared: House) -> None:
     assert "no-such-program" in done.stderr
     (row,) = shared.json("solutions", "list")
     assert "no-such-program" in row["error"]["message"]
+    findings = json.loads(shared.atelier("doctor", "--json", check=False).stdout)["findings"]
+    (finding,) = [finding for finding in findings if finding["what"] == "solution gone"]
+    assert "no-such-program" in finding["found"]
+    assert finding["remedy"] == "atelier solutions check gone"
     shared.atelier("solutions", "remove", "gone")
