@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 
 from store.ids import new_id
-from store.tables import messages, runs, step_needs, steps, threads
+from store.tables import messages, runs, solution_calls, step_needs, steps, threads
 from store.transition import Transition
 
 CHAT, DIRECT, BATCH = 0, 5, 10  # priorities: lower goes first
@@ -346,6 +346,9 @@ def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) 
     )
     t.connection.execute(
         update(steps).where(steps.c.id.in_([row.id for row in again])).values(attempts=0, error=None, ended_at=None)
+    )
+    t.connection.execute(  # a person wants it again: what it sent before holds nothing back
+        update(solution_calls).where(solution_calls.c.step_id.in_([row.id for row in again])).values(step_id=None)
     )
     for row in again:
         if row.tool != REPLY:

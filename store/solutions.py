@@ -6,13 +6,14 @@ is compared with that, and takes its tools out where it differs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 
 from store.runs import UnknownId, WrongState
+from store.steps import check_held
 from store.tables import model_versions, solution_calls, solutions
 
 NEW, APPROVED, CHANGED, FAILING = "new", "approved", "changed", "failing"
@@ -54,6 +55,7 @@ def declare(
     Raises:
         WrongState: the name is taken by a solution that was declared elsewhere.
     """
+    _hold(connection, name)
     known = find(connection, name)
     if known is not None and known.source != source:
         where = "atelier.toml" if known.source == "file" else "the API"
@@ -119,15 +121,26 @@ def revision(connection: Connection) -> tuple[Any, ...]:
 
 
 def saw(
-    connection: Connection, name: str, offered: Sequence[Mapping[str, Any]], digest: str, *, approve: bool, now: float
+    connection: Connection,
+    name: str,
+    offered: Sequence[Mapping[str, Any]],
+    digest: str,
+    *,
+    approve: bool,
+    now: float,
+    declaration: Mapping[str, Any] | None = None,
 ) -> Solution:
     """Write down what a solution offers now, and give the state that follows.
 
     Args:
         digest: of `offered`; compared with the one that was approved.
         approve: approve it where nothing was approved yet (a solution that the file of settings declares).
+        declaration: of what was looked at; nothing is written where another is declared by now.
     """
+    _hold(connection, name)
     known = require(connection, name)
+    if declaration is not None and known.declaration != declaration:
+        return known
     values: dict[str, Any] = {"checked_at": now, "failures": 0}
     if known.approved_digest is None:
         values |= {"offered": list(offered), "error": None, "state": NEW}
@@ -144,19 +157,23 @@ def saw(
     return require(connection, name)
 
 
-def approve(connection: Connection, name: str, digest: str, found: str, *, now: float) -> Solution:
+def approve(
+    connection: Connection, name: str, digest: str, digest_of: Callable[[list[dict[str, Any]]], str], *, now: float
+) -> Solution:
     """Approve what a solution offers.
 
     Args:
-        digest: of what the person saw. found: of what is stored as offered.
+        digest: of what the person saw.
+        digest_of: gives the digest of what is offered; it is asked here, where nobody can change that any more.
 
     Raises:
         WrongState: nothing was seen yet, or something else than the person saw.
     """
+    _hold(connection, name)
     known = require(connection, name)
     if known.offered is None:
         raise WrongState(f"solution {name!r} was not looked at yet; check it first")
-    if digest != found:
+    if digest != digest_of(known.offered):
         raise WrongState(f"solution {name!r} offers something else by now; look at it again before approving")
     values = {"state": APPROVED, "approved": known.offered, "approved_digest": digest, "error": None, "failures": 0}
     connection.execute(update(solutions).where(solutions.c.name == name).values(**values, updated_at=now))
@@ -198,15 +215,27 @@ def begin_call(
     run_id: str | None,
     step_id: str | None,
     now: float,
-) -> int | float:
-    """Enter a call into the log, if there is room for one.
+    token: int | None = None,
+    once: bool = False,
+) -> int | float | None:
+    """Enter a call into the log, if there is room for one, and if who calls still holds the step.
+
+    Args:
+        token: of the claim; None where no claim has to be held.
+        once: not if the step has called before.
 
     Returns:
-        The number of the call (int); or, where the minute is full, the seconds until there is room (float).
+        The number of the call (int); where the minute is full, the seconds until there is room (float); where the
+        step has called before and must not again, None.
+
+    Raises:
+        LeaseLost: another worker has the step now.
     """
-    connection.execute(
-        select(solutions.c.name).where(solutions.c.name == name).with_for_update()
-    )  # one counts at a time
+    _hold(connection, name)  # one counts at a time, and sees what the one before wrote
+    if token is not None and step_id is not None:
+        check_held(connection, step_id, token)
+    if once and step_id is not None and _called(connection, step_id, now):
+        return None
     recent = (
         select(solution_calls.c.started_at)
         .where(solution_calls.c.solution == name, solution_calls.c.started_at > now - MINUTE_S)
@@ -231,11 +260,15 @@ def end_call(connection: Connection, call: int, *, size_bytes: int | None, error
     )
 
 
-def interrupted(connection: Connection, step_id: str, *, now: float) -> bool:
-    """Say whether a call of this step began and never ended, and close it in the log."""
-    open_call = (solution_calls.c.step_id == step_id) & solution_calls.c.ended_at.is_(None)
-    closed = update(solution_calls).where(open_call).values(ended_at=now, error="the worker died while it waited")
-    return connection.execute(closed).rowcount > 0
+def _called(connection: Connection, step_id: str, now: float) -> bool:
+    """Say whether this step has called before, however that ended, and close what never did.
+
+    A person who tries the step again takes it off its earlier calls (`store.runs.retry`).
+    """
+    mine = solution_calls.c.step_id == step_id
+    closed = update(solution_calls).where(mine, solution_calls.c.ended_at.is_(None))
+    connection.execute(closed.values(ended_at=now, error="the worker died while it waited"))
+    return connection.execute(select(solution_calls.c.id).where(mine).limit(1)).first() is not None
 
 
 def calls(
@@ -253,6 +286,11 @@ def calls(
 def forget_calls(connection: Connection, *, now: float) -> None:
     """Take calls out of the log that are older than it reaches."""
     connection.execute(delete(solution_calls).where(solution_calls.c.started_at < now - KEPT_S))
+
+
+def _hold(connection: Connection, name: str) -> None:
+    """Lock a solution's row until the transaction ends."""
+    connection.execute(select(solutions.c.name).where(solutions.c.name == name).with_for_update())
 
 
 def _visible(owner: str | None) -> list[Any]:

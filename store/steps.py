@@ -223,6 +223,17 @@ def guard(t: Transition, claim_: Claim) -> None:
         raise LeaseLost(f"step {claim_.id!r} is no longer held with token {claim_.token}")
 
 
+def check_held(connection: Connection, step_id: str, token: int) -> None:
+    """Make sure that a claim still stands.
+
+    Raises:
+        LeaseLost: it does not.
+    """
+    mine = (steps.c.id == step_id, steps.c.token == token, steps.c.status == "in_progress")
+    if connection.execute(select(steps.c.id).where(*mine)).first() is None:
+        raise LeaseLost(f"step {step_id!r} is no longer held with token {token}")
+
+
 def fail(
     t: Transition, claim_: Claim, error: Mapping[str, Any], *, again: bool = False, after_s: float | None = None
 ) -> None:

@@ -50,6 +50,7 @@ class Asking:
     """Who asks: for the log, and so that a cancelled run lets go at once.
 
     Attributes:
+        token: of the claim of the step.
         on_progress: called a few times a second with how far the call is; what it raises ends the call.
     """
 
@@ -57,6 +58,7 @@ class Asking:
     run_id: str | None
     step_id: str | None
     on_progress: Callable[[float], None]
+    token: int | None = None
 
 
 class Solutions:
@@ -78,16 +80,12 @@ class Solutions:
             InvalidInput: there is no such tool, or it refused the arguments.
             TryLater: the minute is full, or the solution was away and the call does no harm twice.
             ToolFailed: it changed, broke its limits, or may have done what was asked although it did not answer.
+            LeaseLost: another worker has the step now; nothing was asked.
         """
         solution, tool, sends = self._approved(whole_name, asking.owner)
-        if sends and asking.step_id is not None and self._interrupted(asking.step_id):
-            raise ToolFailed(
-                f"{whole_name} was being called when the worker died, so it may have been carried out; look there, "
-                "then try the step again by hand"
-            )
         limits = DECLARATION.validate_python(solution.declaration).limits
         client = self._checked_client(solution)
-        call = self._begin(solution, tool, limits.calls_per_minute, asking)
+        call = self._begin(solution, tool, limits.calls_per_minute, asking, once=sends)
         return self._call(client, solution, tool, args, asking, call, limits.seconds, sends=sends)
 
     def check(self, name: str) -> Solution:
@@ -112,6 +110,8 @@ class Solutions:
                     self.check(solution.name)
                 except (SolutionError, UnknownId) as error:
                     log.warning("solution %s: %s", solution.name, error)
+                except Exception:  # a fault of ours with one keeps no other from being looked at
+                    log.exception("solution %s could not be looked at", solution.name)
         self._close_all(but=[solution.name for solution in known])
         self._database.transact(lambda connection: solutions.forget_calls(connection, now=now))
 
@@ -147,10 +147,7 @@ class Solutions:
                 f"more; the last time: {solution.error['message']}"
             )
 
-    def _interrupted(self, step_id: str) -> bool:
-        return self._database.transact(lambda c: solutions.interrupted(c, step_id, now=time.time()))
-
-    def _begin(self, solution: Solution, tool: str, per_minute: int, asking: Asking) -> int:
+    def _begin(self, solution: Solution, tool: str, per_minute: int, asking: Asking, *, once: bool) -> int:
         begun = self._database.transact(
             lambda connection: solutions.begin_call(
                 connection,
@@ -161,8 +158,15 @@ class Solutions:
                 run_id=asking.run_id,
                 step_id=asking.step_id,
                 now=time.time(),
+                token=asking.token,
+                once=once,
             )
         )
+        if begun is None:
+            raise ToolFailed(
+                f"{solution.name}.{tool} was called for this step already when the worker died or lost it, so it may "
+                "have been carried out; look there, then try the step again by hand"
+            )
         if isinstance(begun, float):
             raise TryLater(f"solution {solution.name!r} is asked {per_minute} times a minute at most", after_s=begun)
         return begun
@@ -262,7 +266,15 @@ class Solutions:
         at_once = solution.source == "file"
         stored = [tool.as_json() for tool in offered]
         return self._database.transact(
-            lambda c: solutions.saw(c, solution.name, stored, digest(offered), approve=at_once, now=time.time())
+            lambda c: solutions.saw(
+                c,
+                solution.name,
+                stored,
+                digest(offered),
+                approve=at_once,
+                now=time.time(),
+                declaration=solution.declaration,
+            )
         )
 
     def _close_all(self, *, but: Sequence[str]) -> None:

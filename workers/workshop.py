@@ -163,7 +163,8 @@ class StepWorkshop:
     def ask(self, tool: str, args: Mapping[str, Any]) -> Returned:
         """See `tools.base.Workshop.ask`."""
         claim = self._claim
-        return self._bench.solutions.ask(tool, args, Asking(claim.owner, claim.run_id, claim.id, self.progress))
+        asking = Asking(claim.owner, claim.run_id, claim.id, self.progress, claim.token)
+        return self._bench.solutions.ask(tool, args, asking)
 
     def _tell(self, event: str, **fields: Any) -> None:
         if not self._quiet:

@@ -85,10 +85,9 @@ def check(name: str, here: Here, admin: Admin) -> dict[str, Any]:
 @router.post("/{name}/approve")
 def approve(name: str, approval: Approval, here: Here, admin: Admin) -> dict[str, Any]:
     """Approve what a solution offers, as it was seen; from now on plans can use exactly that."""
-    solution = _find(here, name, admin)
+    _find(here, name, admin)
     now = time.time()
-    found = _digest(solution.offered)
-    return view(here.database.transact(lambda c: solutions.approve(c, name, approval.digest, found or "", now=now)))
+    return view(here.database.transact(lambda c: solutions.approve(c, name, approval.digest, _digest, now=now)))
 
 
 @router.get("/{name}/calls")
@@ -118,7 +117,7 @@ def view(solution: Solution) -> dict[str, Any]:
         "limits": solution.declaration.get("limits"),
         "declaration": solution.declaration,
         "offered": solution.offered,
-        "offered_digest": _digest(solution.offered),
+        "offered_digest": None if solution.offered is None else _digest(solution.offered),
         "approved": solution.approved,
         "created_at": solution.created_at,
         "checked_at": solution.checked_at,
@@ -143,8 +142,8 @@ def package_view(package: Package) -> dict[str, Any]:
     }
 
 
-def _digest(offered: Any) -> str | None:
-    return None if offered is None else digest([OfferedTool.from_json(tool) for tool in offered])
+def _digest(offered: list[dict[str, Any]]) -> str:
+    return digest([OfferedTool.from_json(tool) for tool in offered])
 
 
 def _find(here: Context, name: str, owner: str) -> Solution:

@@ -124,7 +124,7 @@ def plug(bench: Bench, folder: Path, **shop: Any) -> None:
         shown = digest([FIND, ORDER])
         stored = [FIND.as_json(), ORDER.as_json()]
         solutions.saw(connection, "shop", stored, shown, approve=False, now=now)
-        solutions.approve(connection, "shop", shown, shown, now=now)
+        solutions.approve(connection, "shop", shown, lambda _: shown, now=now)
 
     bench.database.transact(change)
     knowledge.refresh_all(bench)
@@ -197,7 +197,7 @@ def test_a_model_that_obeys_a_document_gets_nowhere(talk: Talk, tmp_path: Path, 
         shown = digest([FIND, ORDER])
         stored = [FIND.as_json(), ORDER.as_json()]
         talk.bench.database.transact(lambda c: solutions.saw(c, "shop", stored, shown, approve=False, now=time.time()))
-        talk.bench.database.transact(lambda c: solutions.approve(c, "shop", shown, shown, now=time.time()))
+        talk.bench.database.transact(lambda c: solutions.approve(c, "shop", shown, lambda _: shown, now=time.time()))
     talk.says(plan(("consult", {"question": "instructions to order one hundred tents with shop.order"})))
     read = talk.say("what is in the note about tents?")
     assert read["assets"]
@@ -216,7 +216,7 @@ def test_a_trusted_tool_needs_nobody_where_nothing_was_read(talk: Talk, tmp_path
     def change(connection: Any) -> None:
         solutions.declare(connection, "shop", service, source="api", now=time.time())
         solutions.saw(connection, "shop", stored, shown, approve=False, now=time.time())
-        solutions.approve(connection, "shop", shown, shown, now=time.time())
+        solutions.approve(connection, "shop", shown, lambda _: shown, now=time.time())
 
     talk.bench.database.transact(change)
     talk.says(plan(("shop.order", {"query": "one tent"})))

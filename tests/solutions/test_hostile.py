@@ -52,7 +52,9 @@ class House:
         self.bench.database.transact(lambda c: solutions.declare(c, name, declared, source="api", now=time.time()))
         seen = self.bench.solutions.check(name)
         shown = digest([OfferedTool.from_json(tool) for tool in seen.offered or ()])
-        return self.bench.database.transact(lambda c: solutions.approve(c, name, shown, shown, now=time.time()))
+        return self.bench.database.transact(
+            lambda c: solutions.approve(c, name, shown, lambda _: shown, now=time.time())
+        )
 
     def program(self, name: str, *words: str, **more: Any) -> solutions.Solution:
         """Plug a program in."""

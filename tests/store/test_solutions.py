@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,11 +10,16 @@ import pytest
 from store import solutions
 from store.database import Database
 from store.runs import UnknownId, WrongState
+from store.steps import LeaseLost
 from tools.solutions.base import OfferedTool, digest
 
 MCP = {"kind": "mcp", "command": ["brand"], "owner": None}
 PALETTE = OfferedTool("palette", "Named colours.", {"type": "object"}, sends=False)
 LOGO = OfferedTool("logo", "The logo.", {"type": "object"}, sends=False)
+
+
+def _digest(offered: list[dict[str, Any]]) -> str:
+    return digest([OfferedTool.from_json(tool) for tool in offered])
 
 
 def seen(database: Database, *tools: OfferedTool, approve: bool = False, now: float = 2.0) -> solutions.Solution:
@@ -29,10 +35,10 @@ def brand(database: Database) -> solutions.Solution:
 def approved(database: Database, *tools: OfferedTool) -> solutions.Solution:
     seen(database, *tools)
     shown = digest(list(tools))
-    return database.transact(lambda c: solutions.approve(c, "brand", shown, shown, now=3.0))
+    return database.transact(lambda c: solutions.approve(c, "brand", shown, lambda _: shown, now=3.0))
 
 
-def begin(database: Database, now: float, per_minute: int = 2, **who: Any) -> int | float:
+def begin(database: Database, now: float, per_minute: int = 2, **who: Any) -> int | float | None:
     given = {"owner": "ada", "run_id": None, "step_id": None, **who}
     return database.transact(
         lambda c: solutions.begin_call(c, "brand", "palette", per_minute=per_minute, now=now, **given)
@@ -65,16 +71,38 @@ def test_another_description_takes_the_tools_out_until_they_are_approved_again(
     assert seen(database, PALETTE, LOGO).state == "approved"  # it took its words back
     seen(database, other)
     shown = digest([other])
-    assert database.transact(lambda c: solutions.approve(c, "brand", shown, shown, now=4.0)).usable
+    assert database.transact(lambda c: solutions.approve(c, "brand", shown, lambda _: shown, now=4.0)).usable
 
 
 def test_one_approves_what_one_saw(database: Database, brand: solutions.Solution) -> None:
     shown = digest([PALETTE])
     with pytest.raises(WrongState, match="not looked at yet"):
-        database.transact(lambda c: solutions.approve(c, "brand", shown, "", now=3.0))
+        database.transact(lambda c: solutions.approve(c, "brand", shown, _digest, now=3.0))
     seen(database, PALETTE, LOGO)
     with pytest.raises(WrongState, match="something else by now"):
-        database.transact(lambda c: solutions.approve(c, "brand", shown, digest([PALETTE, LOGO]), now=3.0))
+        database.transact(lambda c: solutions.approve(c, "brand", shown, _digest, now=3.0))
+
+
+def test_what_is_approved_is_what_is_stored_when_it_is(database: Database, brand: solutions.Solution) -> None:
+    seen(database, PALETTE)
+    shown = digest([PALETTE])
+    looked = database.transact  # a look writes another offer after the person's page was made, before they say yes
+    seen(database, PALETTE, LOGO)
+    with pytest.raises(WrongState, match="something else by now"):
+        looked(lambda c: solutions.approve(c, "brand", shown, _digest, now=3.0))
+
+
+def test_a_look_at_what_was_declared_before_writes_nothing(database: Database, brand: solutions.Solution) -> None:
+    before = brand.declaration
+    other = {**MCP, "command": ["another"]}
+    database.transact(lambda c: solutions.declare(c, "brand", other, source="api", now=2.0))
+    offered = [PALETTE.as_json()]
+    database.transact(
+        lambda c: solutions.saw(c, "brand", offered, digest([PALETTE]), approve=True, now=3.0, declaration=before)
+    )
+    with database.read() as connection:
+        known = solutions.require(connection, "brand")
+    assert (known.offered, known.approved, known.checked_at) == (None, None, None)
 
 
 def test_another_declaration_has_to_be_approved_again(database: Database, brand: solutions.Solution) -> None:
@@ -123,15 +151,25 @@ def test_the_minute_has_room_for_so_many_calls(database: Database, brand: soluti
     assert isinstance(begin(database, 120.0 + wait_s + 0.01), int)
 
 
-def test_a_call_that_never_ended_is_found_once(database: Database, brand: solutions.Solution) -> None:
-    call = begin(database, 100.0, step_id="step_1")
-    assert isinstance(call, int)
-    assert database.transact(lambda c: solutions.interrupted(c, "step_1", now=101.0))
-    assert not database.transact(lambda c: solutions.interrupted(c, "step_1", now=102.0))
+def test_a_step_that_calls_once_does_not_call_again_however_it_ended(
+    database: Database, brand: solutions.Solution
+) -> None:
+    for step_id, ended in (("step_1", False), ("step_2", True)):
+        call = begin(database, 100.0, per_minute=9, step_id=step_id, once=True)
+        assert isinstance(call, int)
+        if ended:
+            database.transact(partial(solutions.end_call, call=call, size_bytes=3, error=None, now=100.5))
+        assert begin(database, 101.0, per_minute=9, step_id=step_id, once=True) is None
+    assert isinstance(begin(database, 102.0, per_minute=9, step_id="step_1"), int)  # it only reads
     with database.read() as connection:
-        (logged,) = solutions.calls(connection, "brand", owner="ada")
+        logged = solutions.calls(connection, "brand", owner="ada")
         assert solutions.calls(connection, "brand", owner="bob") == []
-    assert "worker died" in logged["error"]
+    assert [call["error"] for call in logged] == [None, None, "the worker died while it waited"]
+
+
+def test_who_lost_the_step_does_not_call(database: Database, brand: solutions.Solution) -> None:
+    with pytest.raises(LeaseLost):
+        begin(database, 100.0, step_id="step_1", token=1)
 
 
 def test_old_calls_are_forgotten(database: Database, brand: solutions.Solution) -> None:

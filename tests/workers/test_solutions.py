@@ -10,7 +10,7 @@ import pytest
 
 from store import runs, solutions, steps, views
 from store.runs import NewRun
-from tools.base import InvalidInput
+from tools.base import Cancelled, InvalidInput
 from tools.solutions.base import (
     OfferedTool,
     SolutionAway,
@@ -55,7 +55,7 @@ def acme(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Given:
             offered = [tool.as_json() for tool in (FIND, RESERVE)]
             shown = digest([FIND, RESERVE])
             solutions.saw(c, "acme", offered, shown, approve=False, now=now)
-            solutions.approve(c, "acme", shown, shown, now=now)
+            solutions.approve(c, "acme", shown, lambda _: shown, now=now)
 
         shop.bench.database.transact(change)
         return client
@@ -208,6 +208,75 @@ def test_what_sends_is_not_sent_again_after_the_worker_died(shop: Shop, acme: Gi
     assert len(client.asked) == 1
 
 
+def _taken_back(shop: Shop) -> None:
+    """Let the leases end, as those of a worker that died, and put the steps back."""
+    from sqlalchemy import update
+
+    from store.tables import steps as table
+
+    held = update(table).where(table.c.status == "in_progress").values(lease_until=1.0)
+    shop.bench.database.transact(lambda c: c.execute(held))
+    shop.bench.change(steps.reap)
+
+
+@pytest.mark.parametrize("at", ["before the call", "in the call", "after the call", "when it lets go"])
+def test_what_sends_is_sent_once_wherever_the_worker_was_lost(
+    shop: Shop, acme: Given, at: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = acme()
+    bench = shop.bench
+    run = order(shop, "acme.reserve", query="backpack")
+
+    def lost(*_: Any, **__: Any) -> Any:
+        _taken_back(shop)
+        return work(bench)  # another worker has the step now, and comes to an end with it
+
+    if at == "before the call":  # it stands still between its check and its call
+        checked = Solutions._checked_client
+
+        def slow(self: Solutions, solution: Any) -> Any:
+            found = checked(self, solution)
+            monkeypatch.setattr(Solutions, "_checked_client", checked)
+            lost()
+            return found
+
+        monkeypatch.setattr(Solutions, "_checked_client", slow)
+    elif at == "in the call":
+        client.answers["reserve"] = lambda _: lost() and text("Done.")
+    elif at == "after the call":  # it answered, and the answer was not kept
+
+        def stored(*_: Any) -> None:
+            monkeypatch.undo()
+            raise SystemExit
+
+        monkeypatch.setattr("workers.work._store", stored)
+    else:
+
+        def stopped(_: Any) -> Any:
+            _taken_back(shop)
+            raise Cancelled("lost")
+
+        client.answers["reserve"] = stopped
+    try:
+        work(bench)
+    except SystemExit:
+        _taken_back(shop)
+    work(bench)
+    assert len(client.asked) == 1
+    ended = view(shop, run)["steps"][0]
+    if at == "before the call":
+        assert ended["status"] == "completed"
+    else:
+        assert "may have been carried out" in ended["error"]["message"]
+
+    if at != "before the call":
+        client.answers["reserve"] = text("Done.")
+        bench.change(lambda t: runs.retry(t, "ada", run))  # a person looked, and wants it again
+        shop.work()
+        assert view(shop, run)["status"] == "completed"
+        assert len(client.asked) == 2
+
+
 def _step_of(connection: Any, run_id: str) -> str:
     from sqlalchemy import select
 
@@ -326,7 +395,7 @@ def test_an_asset_goes_to_a_service_as_its_bytes(shop: Shop, acme: Given) -> Non
     shop.bench.database.transact(
         lambda c: (
             solutions.saw(c, "acme", [look.as_json()], shown, approve=False, now=time.time()),
-            solutions.approve(c, "acme", shown, shown, now=time.time()),
+            solutions.approve(c, "acme", shown, lambda _: shown, now=time.time()),
         )
     )
     shop.tool("draw", lambda jobs: [[_page(job)] for job in jobs])
