@@ -29,6 +29,7 @@ from tests.solutions.openapi_servers import (
 from tests.tools.raw_server import RawServer, serving
 from tests.tools.raw_server import said as answered
 from tools.base import sha256_hex
+from tools.fetch import Fetched
 from tools.solutions import arguments
 from tools.solutions.base import (
     Part,
@@ -40,6 +41,7 @@ from tools.solutions.base import (
     digest,
 )
 from tools.solutions.openapi import OpenApiClient
+from tools.solutions.openapi_answer import MESSAGE, returned
 
 ALL = ("getProduct", "picture", "placeOrder", "addLabel", "deleteProduct")
 OAUTH = {"type": "oauth2", "client_id": "atelier", "client_secret": {"env": "SHOP_SECRET"}, "scope": "read"}
@@ -295,6 +297,14 @@ def test_a_refused_client_is_a_fault_that_holds_no_secret(monkeypatch: pytest.Mo
     ):
         call(guarded(url), "get_product", product_id="b1")
     assert "wr0ng" not in str(fault.value)
+
+
+def test_a_secret_that_a_long_refusal_repeats_is_not_told_in_part() -> None:
+    said = b"you sent " + b"x" * (MESSAGE - 15) + b" s3cret-of-the-shop"
+    for media_type, content in (("text/plain", said), ("application/json", b'{"detail": "%s"}' % said)):
+        with pytest.raises(SolutionSaid) as refused:
+            returned(Fetched(400, {}, media_type, content, "https://shop.test"), ["s3cret-of-the-shop"])
+        assert "s3c" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

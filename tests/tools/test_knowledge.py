@@ -225,6 +225,33 @@ def test_a_folder_gives_documents_and_no_way_out_of_it(tmp_path: Path) -> None:
         folder.content(inside)
 
 
+def test_a_folder_that_became_a_link_out_since_it_was_looked_at_is_not_read(tmp_path: Path) -> None:
+    root, outside = tmp_path / "docs", tmp_path / "outside"
+    for name in (root / "below", outside):
+        name.mkdir(parents=True)
+        (name / "a.md").write_text(name.name)
+    (file,) = folder.look(root).files
+    assert folder.content(file) == b"below"
+    (root / "below").rename(root / "before")
+    (root / "below").symlink_to(outside)
+    with pytest.raises(FileNotFoundError):
+        folder.content(file)
+
+
+@pytest.mark.parametrize(
+    "text", ["x\n" + "<!--" * 100_000, "# a" + " " * 60_000 + "x", "# " + "[" * 60_000, "[" * 60_000 + "\n====\nx"]
+)
+def test_markdown_that_is_made_to_take_for_ever_is_read_at_once(text: str) -> None:
+    begun = time.monotonic()
+    read("a.md", text.encode())
+    assert time.monotonic() - begun < 2
+
+
+def test_comments_of_markdown_are_no_text() -> None:
+    (section,) = read("a.md", b"a<!-- b\n<!-- c --> d <!-- e").sections
+    assert section.text == "a d <!-- e"
+
+
 def test_a_folder_that_is_missing_or_too_full_says_so(tmp_path: Path) -> None:
     missing = folder.look(tmp_path / "gone")
     assert "gone' cannot be read: No such file" in str(missing.problem)

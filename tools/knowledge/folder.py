@@ -68,11 +68,21 @@ def content(file: File) -> bytes:
         with os.fdopen(os.open(file.at, flags), "rb") as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise UnreadableError("it is no file")
+            if _opened(opened.fileno()) not in {None, str(file.at)}:  # a folder above it became a link since
+                raise FileNotFoundError(file.path)
             return opened.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise UnreadableError(f"it cannot be opened: {error.strerror}") from error
+
+
+def _opened(number: int) -> str | None:
+    """Give where an open file really lies, if the system says it."""
+    try:
+        return str(Path(f"/proc/self/fd/{number}").readlink())
+    except OSError:
+        return None
 
 
 def _below(root: Path, hidden: list[str]) -> Iterator[File]:

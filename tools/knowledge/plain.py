@@ -22,7 +22,8 @@ _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _FRONT = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
+_HEADING_MARKS = re.compile(r"[*`]|(?<!\w)_|_(?!\w)")
+_LONGEST_HEADING = 1000  # characters; the patterns take as long as the square of a line
 
 
 def markdown(content: bytes) -> Document:
@@ -31,7 +32,7 @@ def markdown(content: bytes) -> Document:
     Raises:
         UnreadableError: it is no text.
     """
-    text = _COMMENT.sub("", _FRONT.sub("", decoded(content)))
+    text = _without_comments(_FRONT.sub("", decoded(content)))
     outline = Outline()
     fence = ""
     lines = text.split("\n")
@@ -39,7 +40,7 @@ def markdown(content: bytes) -> Document:
         found = _FENCE.match(line)
         if found and (not fence or found.group(1).startswith(fence)):
             fence = "" if fence else found.group(1)
-        heading = None if fence else _HEADING.match(line)
+        heading = None if fence or len(line) > _LONGEST_HEADING else _HEADING.match(line)
         above = lines[number - 1].strip() if number else ""
         if heading:
             outline.heading(len(heading.group(1)), _plain(heading.group(2) or ""))
@@ -93,9 +94,23 @@ def _may_be_heading(lines: list[str], number: int) -> bool:
     """Say whether the line above an underline is a paragraph of one line."""
     above = lines[number - 1] if number else ""
     before = lines[number - 2] if number > 1 else ""
-    return bool(above.strip()) and not before.strip() and not above.lstrip().startswith(("|", "-", "*", ">", "#"))
+    return (
+        0 < len(above.strip()) <= _LONGEST_HEADING
+        and not before.strip()
+        and not above.lstrip().startswith(("|", "-", "*", ">", "#"))
+    )
+
+
+def _without_comments(text: str) -> str:
+    """Take comments out; one that never ends is text."""
+    kept = []
+    at = 0
+    while (start := text.find("<!--", at)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        kept.append(text[at:start])
+        at = end + 3
+    return "".join([*kept, text[at:]])
 
 
 def _plain(heading: str) -> str:
     """Give a heading without its marks: links, code, emphasis."""
-    return re.sub(r"[*`]|(?<!\w)_|_(?!\w)", "", re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading))
+    return _HEADING_MARKS.sub("", re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", heading))

@@ -31,9 +31,7 @@ def returned(answer: Fetched, secrets: Collection[str]) -> Returned:
     if status in LATER or status >= 500:
         raise SolutionAway(f"it answered {_named(status)}{_wait(answer)}")
     if status >= 400:
-        words = _message(answer)
-        for secret in secrets:
-            words = words.replace(secret, "…") if secret else words
+        words = _message(answer, secrets)
         raise SolutionSaid(f"{_named(status)}: {words}" if words else _named(status))
     if not 200 <= status < 300:
         raise SolutionFault(f"it answered {_named(status)}, which is neither an answer nor an error")
@@ -54,14 +52,17 @@ def _wait(answer: Fetched) -> str:
     return f" and asks to wait {after} s" if after.isdecimal() and len(after) < 6 else ""
 
 
-def _message(answer: Fetched) -> str:
-    """Give the service's own words on one line, cut."""
+def _message(answer: Fetched, secrets: Collection[str]) -> str:
+    """Give the service's own words on one line, without secrets, cut: after that a part of one is not recognised."""
     if answer.media_type == "text/html":
         return ""
-    text = answer.content[: 20 * MESSAGE].decode(errors="replace")
+    text = answer.content.decode(errors="replace")
     if answer.media_type == "application/json" or answer.media_type.endswith("+json"):
         with contextlib.suppress(ValueError, RecursionError):
             text = _words(json.loads(answer.content)) or text
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "…")
+    text = text[: 20 * MESSAGE]
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return line if len(line) <= MESSAGE else line[: MESSAGE - 1] + "…"
 
