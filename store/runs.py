@@ -110,10 +110,19 @@ def accept(t: Transition, new: NewRun) -> Accepted:
         add_steps(t, run_id, new.owner, new.priority, [step], first_position=-1)
     else:
         t.emit(run_id, "plan.created", plan=dict(new.plan))
-        add_steps(t, run_id, new.owner, new.priority, new.steps)
         if not new.steps:
             finish(t, run_id, status="completed")
+        elif new.needs_approval:
+            _wait(t, run_id, new.plan, why=None)
+        else:
+            add_steps(t, run_id, new.owner, new.priority, new.steps)
     return Accepted(run_id)
+
+
+def _wait(t: Transition, run_id: str, plan: Mapping[str, Any], *, why: str | None) -> None:
+    """Let a run wait until a person approves its plan."""
+    t.connection.execute(update(runs).where(runs.c.id == run_id).values(status="waiting_approval"))
+    t.emit(run_id, "approval.required", plan=dict(plan), why=why)
 
 
 def _seen(t: Transition, new: NewRun) -> str | None:
@@ -191,8 +200,7 @@ def save_plan(
     if run.plan_only or not new:
         finish(t, run_id, status="completed", reply=str(plan.get("reply") or ""))
     elif (run.needs_approval or risk is not None) and not approved:
-        t.connection.execute(update(runs).where(runs.c.id == run_id).values(status="waiting_approval"))
-        t.emit(run_id, "approval.required", plan=dict(plan), why=risk)
+        _wait(t, run_id, plan, why=risk)
     else:
         t.connection.execute(
             update(runs)

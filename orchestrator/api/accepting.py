@@ -123,8 +123,21 @@ def approve(here: Context, owner: str, run_id: str, edited: Mapping[str, Any] | 
 
 
 def rerun(here: Context, owner: str, run_id: str, idempotency_key: str | None) -> dict[str, Any]:
-    """Run the plan of a run again, or its words where there was no plan."""
+    """Run the plan of a run again, or its words where there was no plan.
+
+    A plan that sends something waits for approval where nobody has let it run yet.
+    """
     run = view(here, owner, run_id)
     if run["plan"] and run["plan"].get("steps"):
-        return accept(here, owner, plan=run["plan"], idempotency_key=idempotency_key)
+        waits = not _has_begun(run) and _sends(here, owner, run["plan"])
+        return accept(here, owner, plan=run["plan"], needs_approval=waits, idempotency_key=idempotency_key)
     return accept(here, owner, request=run["request"], thread_id=run["thread_id"], idempotency_key=idempotency_key)
+
+
+def _has_begun(run: Mapping[str, Any]) -> bool:
+    return any(not step["tool"].startswith("studio.") for step in run["steps"])
+
+
+def _sends(here: Context, owner: str, plan: Mapping[str, Any]) -> bool:
+    specs = here.tools(owner)
+    return any(step["tool"] in specs and specs[step["tool"]].sends for step in plan["steps"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -12,7 +13,11 @@ import pytest
 
 from benchmarks.desk import Desk
 from orchestrator.api import events
-from orchestrator.api.context import LOCAL
+from orchestrator.api.context import LOCAL, Context
+from store import runs, transition
+from store.completion import Ended, complete
+from store.transition import Transition
+from workers.planned import new_steps
 
 PLAN = {"steps": [{"id": "s1", "tool": "generate_image", "args": {"prompt": "cat", "size": 64}}], "reply": "Here."}
 
@@ -224,3 +229,42 @@ def test_a_body_that_does_not_fit_is_422_and_names_what(api: httpx.Client, body:
     assert answer.status_code == 422
     assert answer.json()["error"]["code"] == "invalid"
     assert answer.json()["error"]["message"]
+
+
+def test_a_plan_waits_for_approval_where_that_is_asked_for(api: httpx.Client, desk: Desk, post: Any) -> None:
+    run = api.post("/v1/runs", json={"plan": PLAN, "needs_approval": True}).json()
+    assert (run["status"], run["steps"], post.sent) == ("waiting_approval", [], [])
+    approved = api.post(f"/v1/runs/{run['id']}/approve").json()
+    assert [step["tool"] for step in approved["steps"]] == ["generate_image"]
+    desk.complete(desk.one())
+    assert desk.status(run["id"], LOCAL) == "completed"
+
+
+@pytest.mark.parametrize("ends", ["waits", "is cancelled"])
+def test_a_plan_that_sends_and_was_never_approved_waits_when_it_is_run_again(
+    api: httpx.Client, desk: Desk, context: Context, monkeypatch: pytest.MonkeyPatch, ends: str
+) -> None:
+    known = context.tools(LOCAL)
+    sending = {**known, "write_text": replace(known["write_text"], sends=True)}
+    monkeypatch.setattr(Context, "tools", lambda self, owner: sending)
+    plan = {"steps": [{"id": "s1", "tool": "write_text", "args": {"prompt": "a letter"}}], "reply": ""}
+    run_id = api.post("/v1/runs", json={"say": "thank you"}).json()["id"]
+    planning = desk.one(queues=["planner"])
+    new = new_steps(plan, sending)
+
+    def planned(t: Transition) -> None:
+        runs.save_plan(t, run_id, plan, new, risk="it sends")
+        complete(t, [Ended(planning)])
+
+    transition.run(context.database, planned)
+    if ends == "is cancelled":
+        api.post(f"/v1/runs/{run_id}/cancel")
+    again = api.post(f"/v1/runs/{run_id}/rerun").json()
+    assert (again["status"], again["steps"]) == ("waiting_approval", [])
+
+    assert api.post(f"/v1/runs/{again['id']}/rerun").json()["status"] == "waiting_approval"
+
+    api.post(f"/v1/runs/{again['id']}/approve")
+    desk.complete(desk.one(queues=[sending["write_text"].queue]))
+    third = api.post(f"/v1/runs/{again['id']}/rerun").json()  # a person let it run
+    assert [step["status"] for step in third["steps"]] == ["queued"]
