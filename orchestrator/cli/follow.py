@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orchestrator.cli.connect import note
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.console import Console, RenderableType
+    from rich.progress import Progress, Task, TaskID
 
     from orchestrator.cli.client import Client
 
 Plan = dict[str, Any]
+MARKS = {"failed": "✗", "left out": "–"}
 
 
 class View(Protocol):
@@ -124,10 +125,18 @@ def bars() -> Iterator[Bars]:
     """Give progress bars on the terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
+    from rich.text import Text
+
+    class Mark(SpinnerColumn):
+        """Turns while a step is on its way, then says how it ended."""
+
+        def render(self, task: Task) -> RenderableType:
+            mark = MARKS.get(task.fields["state"])
+            return super().render(task) if mark is None else Text(mark)
 
     console = Console(highlight=False, soft_wrap=True)
     columns = (
-        SpinnerColumn(finished_text="✓"),
+        Mark(finished_text="✓"),
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),

@@ -31,7 +31,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print a table; plain lines where nobody looks, so that other programs can cut them."""
     if not sys.stdout.isatty():
         for row in rows:
-            print("\t".join(_cell(value) for value in row))
+            print("\t".join(" ".join(_cell(value).split()) for value in row))
         return
     from rich.console import Console
     from rich.table import Table

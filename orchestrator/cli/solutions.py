@@ -86,7 +86,7 @@ def calls(name: Name, limit: Limit = 20, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
         return
-    rows = [(when(one["started_at"]), one["tool"], _took(one), one["size_bytes"], one["error"]) for one in found]
+    rows = [(when(one["started_at"]), one["tool"], _took(one), one["size_bytes"], _ended(one)) for one in found]
     print_table(("when", "tool", "seconds", "bytes", "error"), rows)
 
 
@@ -100,6 +100,8 @@ def documents(
     from urllib.parse import urlencode
 
     path = f"/v1/solutions/{name}/documents"
+    if missing := [file for file in add or () if not file.is_file()]:
+        fail(f"there is no file {str(missing[0])!r}")
     with connect.studio(settings(), works=bool(add)) as client:
         for file in add or ():
             client.send_file(f"{path}?{urlencode({'filename': file.name})}", file)
@@ -115,7 +117,7 @@ def documents(
 
 @app.command()
 def new(
-    name: Name,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The name of the package and of its tool.")],
     into: Annotated[Path, typer.Option(help="The folder that it is written into.")] = Path(),
 ) -> None:
     """Write a small package with a tool of your own and a test that passes."""
@@ -151,7 +153,13 @@ def _mcp(said: str, bearer_env: str | None) -> dict[str, Any]:
     import shlex
 
     if not said.startswith(("http://", "https://")):
-        return {"kind": "mcp", "command": shlex.split(said), "cwd": str(Path.cwd())}
+        try:
+            command = shlex.split(said)
+        except ValueError as error:
+            fail(f"--mcp {said!r} is no line of a shell: {error}")
+        if not command:
+            fail("--mcp is an address, or a program and its words: 'python server.py'")
+        return {"kind": "mcp", "command": command, "cwd": str(Path.cwd())}
     if bearer_env is not None:
         fail("a header of an MCP server is declared in a file: --declaration; its secret is the whole header")
     return {"kind": "mcp", "url": said}
@@ -182,8 +190,8 @@ def _looked(client: Client, name: str, run_id: str) -> dict[str, Any]:
 def _approve(client: Client, solution: dict[str, Any], *, yes: bool, as_json: bool) -> None:
     """Show what a solution offers, and approve it if the person says so."""
     if not as_json:
-        _show(solution)
-    waits = solution["state"] in {"new", "changed"}
+        _show(client, solution)
+    waits = solution["state"] in {"new", "changed"} and solution["offered_digest"] is not None
     if waits and (yes or (not as_json and sys.stdin.isatty() and typer.confirm("Approve these tools as they are?"))):
         path = f"/v1/solutions/{solution['id']}/approve"
         solution = client.post(path, {"digest": solution["offered_digest"]})
@@ -191,11 +199,30 @@ def _approve(client: Client, solution: dict[str, Any], *, yes: bool, as_json: bo
         print_json(solution)
     else:
         connect.note(f"Solution {solution['id']} is {solution['state']}.")
-    if solution["state"] in {"new", "changed"}:
-        connect.note("Its tools can be used once they are approved: atelier solutions check NAME --yes")
+    if solution["state"] not in {"new", "changed"}:
+        return
+    if solution["offered_digest"] is None:
+        fail(f"there is nothing to approve yet; look again: atelier solutions check {solution['id']}")
+    connect.note(f"Its tools can be used once they are approved: atelier solutions check {solution['id']} --yes")
 
 
-def _show(solution: dict[str, Any]) -> None:
+def _show(client: Client, solution: dict[str, Any]) -> None:
+    if solution["kind"] == "knowledge":
+        _show_documents(client, solution)
+    elif solution["offered"]:
+        _show_tools(solution)
+    if error := _error(solution):
+        connect.note(error)
+
+
+def _show_documents(client: Client, solution: dict[str, Any]) -> None:
+    found = client.get(f"/v1/solutions/{solution['id']}/documents")["data"]
+    unread = sum(one["error"] is not None for one in found)
+    note = f"; {unread} of them cannot be read: atelier solutions documents {solution['id']}" if unread else ""
+    print(f"Documents: {len(found)}{note}")
+
+
+def _show_tools(solution: dict[str, Any]) -> None:
     approved = {tool["name"]: tool for tool in solution["approved"] or ()}
     rows = []
     for tool in solution["offered"] or ():
@@ -203,12 +230,16 @@ def _show(solution: dict[str, Any]) -> None:
         does = "sends or changes" if tool["sends"] else "reads"
         rows.append((f"{solution['id']}.{tool['name']}", does, news, tool["description"][:CHARACTERS]))
     print_table(("tool", "does", "", "in its own words"), rows)
-    if error := _error(solution):
-        connect.note(error)
 
 
 def _error(solution: dict[str, Any]) -> str:
     return str((solution["error"] or {}).get("message") or "")
+
+
+def _ended(call: dict[str, Any]) -> str:
+    if call["ended_at"] is None:
+        return "has not ended: it is being called, or the worker died meanwhile"
+    return call["error"] or ""
 
 
 def _took(call: dict[str, Any]) -> float | None:

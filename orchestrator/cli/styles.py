@@ -165,7 +165,8 @@ def show(name: Name, as_json: Json = False) -> None:
     for key in ("name", "licence", "weights", "run_id"):
         print(f"{key:14} {found[key]}")
     for key, value in found["card"].items():
-        print(f"{key:14} {_words(value)}")
+        if key not in found:
+            print(f"{key:14} {_words(value)}")
 
 
 def _words(value: Any) -> str:

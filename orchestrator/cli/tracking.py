@@ -112,7 +112,8 @@ def _end_as(run: dict[str, Any]) -> None:
 
 
 def _what(run: dict[str, Any]) -> str:
-    return run["request"] or ", ".join(step["tool"] for step in run["steps"]) or "a plan"
+    steps = run["steps"] or (run["plan"] or {}).get("steps", ())  # those of the studio itself are in the plan alone
+    return run["request"] or ", ".join(step["tool"] for step in steps) or "a plan"
 
 
 def when(seconds: float) -> str:

@@ -41,6 +41,18 @@ def test_documents_are_added_and_listed(shared: House, tmp_path: Path) -> None:
     shared.json("solutions", "add", "house", "--knowledge", str(tmp_path / "house"))
     (listed,) = shared.json("solutions", "documents", "house", "--add", str(page))
     assert (listed["path"], listed["passages"], listed["error"]) == ("returns.md", 1, None)
+    (tmp_path / "house" / "broken.pdf").write_text("no PDF\n")
+    seen = shared.atelier("solutions", "check", "house")
+    assert seen.stdout == "Documents: 2; 1 of them cannot be read: atelier solutions documents house\n"
+    shared.atelier("solutions", "remove", "house")
+
+
+def test_a_folder_that_is_not_there_is_nothing_to_approve(shared: House, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    done = shared.atelier("solutions", "add", "house", "--knowledge", str(nowhere), "--yes", check=False)
+    assert done.returncode == 1
+    assert f"folder '{nowhere}' cannot be read" in done.stderr
+    assert "nothing to approve" in done.stderr
     shared.atelier("solutions", "remove", "house")
 
 
@@ -51,6 +63,9 @@ def test_documents_are_added_and_listed(shared: House, tmp_path: Path) -> None:
         (("add", "evil", "--mcp", "a", "--openapi", "b"), "give one of --mcp"),
         (("add", "Evil", "--mcp", "a"), "name"),
         (("add", "evil", "--declaration", "/nowhere.json"), "cannot be read"),
+        (("add", "evil", "--mcp", "'python"), "No closing quotation"),
+        (("add", "evil", "--mcp", ""), "a program and its words"),
+        (("documents", "evil", "--add", "/nowhere.txt"), "there is no file '/nowhere.txt'"),
         (("check", "evil"), "there is no solution 'evil'"),
         (("new", "Evil Name"), "Evil Name"),
     ],
