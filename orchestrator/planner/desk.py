@@ -6,10 +6,10 @@ They are steps like any other (docs/decisions/0001): a planner that is killed wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
 from models.language.errors import LanguageModelError
 from orchestrator.planner.answer import StepResult
@@ -17,11 +17,12 @@ from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
 from orchestrator.planner.ground import CONSULT, House
 from orchestrator.planner.lines import one_line
 from orchestrator.planner.plan import AssetLine, Plan, Said
-from orchestrator.planner.policy import risk
+from orchestrator.planner.policy import risk, sending
 from store import assets, runs, solutions, versions, views
 from store.runs import PLAN, REPLY
 from store.steps import Claim
-from store.tables import messages, step_assets, steps
+from store.tables import asset_edges, messages, step_assets, steps
+from store.tables import assets as assets_table
 from store.tables import runs as runs_table
 from store.transition import Transition
 from tools.base import InvalidInput, Source, ToolFailed, ToolSpec, TryLater
@@ -58,9 +59,10 @@ def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition]
     with bench.database.read() as connection:
         run = connection.execute(select(runs_table).where(runs_table.c.id == claim.run_id)).one()
         context = _context(connection, run)
-        history = _history(connection, run)
         house = _house(bench, connection, claim.owner)
-    tools = _plannable(bench.tools(claim.owner), house)
+        tools = _plannable(bench.tools(claim.owner), house)
+        readers = {name for name, spec in tools.items() if spec.reads} | {*READERS}
+        history = _history(connection, run, readers)
     planner = Planner(bench.chat, tools, dialect=dialect, house=house)
     try:
         drafted = planner.draft(
@@ -78,7 +80,10 @@ def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition]
         raise ToolFailed(str(error)) from error
     plan = {"steps": [], "reply": drafted.reply} if isinstance(drafted, Declined) else drafted.model_dump(mode="json")
     new = new_steps(plan, tools, bench.max_attempts)
-    danger = None if isinstance(drafted, Declined) else risk(drafted, tools, context, history)
+    danger = None
+    if not isinstance(drafted, Declined) and sending(drafted, tools):
+        with bench.database.read() as connection:
+            danger = risk(drafted, tools, context, history, has_read=_has_read(connection, run, readers))
     if danger is not None and run.batch_id is not None:
         raise InvalidInput(f"{danger}; a batch cannot wait for a person: give the tool and its arguments in the line")
     return lambda t: runs.save_plan(t, claim.run_id, plan, new, risk=danger)
@@ -123,8 +128,12 @@ def _context(connection: Connection, run: Row[Any]) -> list[AssetLine]:
     return [_line(asset) for asset in reversed(assets.get_many(connection, run.owner, ids))]
 
 
-def _history(connection: Connection, run: Row[Any]) -> list[Said]:
-    """Give what was said in the run's thread before, oldest first."""
+def _history(connection: Connection, run: Row[Any], readers: Collection[str]) -> list[Said]:
+    """Give what was said in the run's thread before, oldest first.
+
+    Args:
+        readers: tools that bring in words from outside.
+    """
     if run.thread_id is None:
         return []
     query = (
@@ -139,12 +148,42 @@ def _history(connection: Connection, run: Row[Any]) -> list[Said]:
         .limit(RECENT_MESSAGES)
     )
     rows = reversed(connection.execute(query).all())
-    return [Said(row.role, row.content, row.role == "assistant" and _reads(row.plan)) for row in rows]
+    return [Said(row.role, row.content, row.role == "assistant" and _reads(row.plan, readers)) for row in rows]
 
 
-def _reads(plan: Mapping[str, Any] | None) -> bool:
+def _reads(plan: Mapping[str, Any] | None, readers: Collection[str]) -> bool:
     """Say whether a plan brought in words from outside: documents, captions of uploads, solutions (with a dot)."""
-    return any(step["tool"] in READERS or "." in step["tool"] for step in (plan or {}).get("steps", ()))
+    return any(step["tool"] in readers or "." in step["tool"] for step in (plan or {}).get("steps", ()))
+
+
+def _has_read(connection: Connection, run: Row[Any], readers: Collection[str]) -> bool:
+    """Say whether words from outside ever came into the run's thread.
+
+    The planner sees only the end of it, but may have put what it read in its own words: in what it said, and in texts
+    that were made from what is foreign.
+    """
+    if run.thread_id is None:
+        return False
+    here = (runs_table.c.thread_id == run.thread_id, runs_table.c.owner == run.owner)
+    tools = select(steps.c.tool).join(runs_table, runs_table.c.id == steps.c.run_id).where(*here).distinct()
+    found = set(connection.execute(tools).scalars())
+    if any(tool in readers or ("." in tool and not tool.startswith("studio.")) for tool in found):
+        return True
+    return any(asset.sources or asset.recipe is None for asset in connection.execute(_origins(here)))
+
+
+def _origins(here: tuple[Any, ...]) -> Select[Any]:
+    """Give the query for the assets of runs, and all that they were made from."""
+    own = (
+        select(step_assets.c.asset_id.label("id"))
+        .join(steps, steps.c.id == step_assets.c.step_id)
+        .join(runs_table, runs_table.c.id == steps.c.run_id)
+        .where(*here)
+        .cte("origins", recursive=True)
+    )
+    origins = own.union(select(asset_edges.c.parent_id).join(own, own.c.id == asset_edges.c.child_id))
+    columns = (assets_table.c.recipe, assets_table.c.sources)
+    return select(*columns).where(assets_table.c.id.in_(select(origins.c.id)))
 
 
 def _results(bench: Bench, connection: Connection, owner: str, run_id: str) -> Sequence[StepResult]:

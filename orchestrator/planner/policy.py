@@ -8,8 +8,18 @@ from orchestrator.planner.plan import AssetLine, Plan, Said
 from tools.base import ToolSpec
 
 
+def sending(plan: Plan, specs: Mapping[str, ToolSpec]) -> list[ToolSpec]:
+    """Give the tools of a plan that send, change or delete something outside the studio."""
+    return [specs[step.tool] for step in plan.steps if step.tool in specs and specs[step.tool].sends]
+
+
 def risk(
-    plan: Plan, specs: Mapping[str, ToolSpec], context: Sequence[AssetLine], history: Sequence[Said] = ()
+    plan: Plan,
+    specs: Mapping[str, ToolSpec],
+    context: Sequence[AssetLine],
+    history: Sequence[Said] = (),
+    *,
+    has_read: bool = False,
 ) -> str | None:
     """Say why a person has to approve a plan before it runs, or None if it may run.
 
@@ -19,10 +29,10 @@ def risk(
     Args:
         context: the assets that the model saw when it made the plan.
         history: what it read of the conversation.
+        has_read: words from outside came into the conversation before.
     """
-    sends = [specs[step.tool] for step in plan.steps if step.tool in specs and specs[step.tool].sends]
-    read = any(one.foreign for one in context) or any(one.foreign for one in history)
-    waits = [spec.name for spec in sends if read or not spec.trusted]
+    read = has_read or any(one.foreign for one in context) or any(one.foreign for one in history)
+    waits = [spec.name for spec in sending(plan, specs) if read or not spec.trusted]
     if not waits:
         return None
     names = ", ".join(dict.fromkeys(waits))
