@@ -42,7 +42,9 @@ def _step(entry: Mapping[str, Any], specs: Mapping[str, ToolSpec], before: set[s
     unknown = [need for need in needs if need not in before]
     if unknown:
         raise InvalidInput(f"step {name!r} needs step {unknown[0]!r}, which does not come before it")
-    return NewStep(name, spec.name, values, spec.queue, needs, spec.batch_key(args), max_attempts)
+    # What sends is not tried again by itself; calls of solutions (with a dot) are logged, and so refused exactly.
+    attempts = 1 if spec.sends and "." not in spec.name else max_attempts
+    return NewStep(name, spec.name, values, spec.queue, needs, spec.batch_key(args), attempts)
 
 
 def _references(values: Any) -> list[str]:

@@ -138,7 +138,10 @@ def _answer(bench: Bench, claim: Claim, known: Known) -> None:
 
 
 def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
-    """Run the tool on all jobs; if it falls over as a whole, on each alone, so that one bad item fails alone."""
+    """Run the tool on all jobs; if it falls over as a whole, on each alone, so that one bad item fails alone.
+
+    What sends may have done so for some of them before it fell: all of these fail.
+    """
     runner = ready[0].spec.runner
     try:
         jobs = [Job(one.args, StepWorkshop(bench, one.claim, one.pinned), one.claim.tool) for one in ready]
@@ -146,8 +149,8 @@ def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
         if len(outcomes) != len(ready):
             raise RuntimeError(f"{runner} gave {len(outcomes)} results for {len(ready)} jobs")
     except Exception as error:  # noqa: BLE001
-        if len(ready) == 1:
-            return [error]
+        if len(ready) == 1 or ready[0].spec.sends:
+            return [error for _ in ready]
         log.warning("a batch of %d %s failed (%r); each runs alone", len(ready), ready[0].spec.name, error)
         return [outcome for one in ready for outcome in _call(bench, [one])]
     return outcomes

@@ -60,7 +60,7 @@ def view(document: Document) -> dict[str, Any]:
 
 def _save(here: Context, owner: str, name: str, filename: str, content: bytes) -> dict[str, Any]:
     _knowledge(here, name, owner)
-    path = PurePath(filename.replace("\\", "/")).name
+    path = PurePath("".join(sign for sign in filename.replace("\\", "/") if sign.isprintable())).name
     if PurePath(path).suffix.lower() not in FORMATS:
         known = ", ".join(sorted(FORMATS))
         raise Unsupported(f"the document {path!r} has to be called by its type ({known}); see `filename`")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.desk import Desk
-from store import assets, runs, steps
+from store import assets, runs, steps, views
 from tools.base import Found, InvalidInput, Job, Made, ToolFailed, TryLater
 from workers import workshop
 from workers.work import work
@@ -314,3 +314,28 @@ def test_messages_go_out_after_the_commit_and_may_be_lost(shop: Shop, desk: Desk
     shop.work()
     assert desk.status(run_id) == "completed"
     assert desk.calls() == []
+
+
+def test_a_package_that_sends_is_called_once(shop: Shop) -> None:
+    called: list[int] = []
+
+    def mail(jobs: Sequence[Job]) -> list[Any]:
+        called.append(len(jobs))
+        raise RuntimeError("the second letter had no address")
+
+    shop.tool("mail", mail, sends=True, batch=4, batch_key=lambda _: "k", exact=False)
+    ids = [shop.order({"tool": "mail"}) for _ in range(3)]
+    shop.work()
+    assert called == [3]
+    with shop.bench.database.read() as connection:
+        assert [views.get(connection, "ada", run)["status"] for run in ids] == ["failed"] * 3
+
+
+def test_a_package_that_sends_is_not_called_again_after_its_worker_died(shop: Shop) -> None:
+    shop.tool("mail", lambda jobs: [[drawn(job)] for job in jobs], sends=True, exact=False)
+    run = shop.order({"tool": "mail"})
+    shop.bench.change(lambda t: steps.claim(t, queues=["image"], worker="w0", lease_s=-1.0, batch_sizes={}))
+    shop.bench.change(steps.reap)
+    assert shop.work() == 0
+    with shop.bench.database.read() as connection:
+        assert views.get(connection, "ada", run)["status"] == "failed"

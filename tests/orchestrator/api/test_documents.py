@@ -47,6 +47,11 @@ def read_again(context: Context) -> None:
     knowledge.refresh_all(bench)
 
 
+def test_a_name_holds_nothing_that_cannot_be_seen_or_stored(api: httpx.Client, house: Path) -> None:
+    added = api.post(AT, params={"filename": "../re\0turns\u202e\n.md"}, content=PAGE)
+    assert (added.status_code, added.json()["path"]) == (202, "returns.md")
+
+
 def test_an_upload_is_read_listed_replaced_and_removed(api: httpx.Client, context: Context, house: Path) -> None:
     added = api.post(AT, params={"filename": "returns.md"}, content=PAGE)
     assert added.status_code == 202
