@@ -83,9 +83,7 @@ def _in_house_style(plan: Plan, request: str, house: House) -> Plan:
         return plan
     style = (named or list(house.styles))[0]
     steps = [
-        step.model_copy(update={"args": {**step.args, "style": style}})
-        if step.tool == DRAW and not _names(request, step.args.get("style"))
-        else step
+        _drawn_in(step, style) if step.tool == DRAW and not _names(request, step.args.get("style")) else step
         for step in plan.steps
     ]
     subject = _subject(plan, request)
@@ -94,6 +92,15 @@ def _in_house_style(plan: Plan, request: str, house: House) -> Plan:
         return plan.model_copy(update={"steps": steps})
     drawn = Step(id=f"s{len(steps) + 1}", tool=DRAW, args={"prompt": subject, "style": style})
     return plan.model_copy(update={"steps": [*steps, drawn], "reply": ""})
+
+
+def _drawn_in(step: Step, style: str) -> Step:
+    """Give a step the style, and take the words for it out of what is drawn: "cat in acme style" is a cat."""
+    args = {**step.args, "style": style}
+    words = re.compile(rf",?\s+in\s+(?:the\s+)?{re.escape(style)}(?:'s)?\s+(?:style|look)\b", re.IGNORECASE)
+    if bare := words.sub("", str(args.get("prompt", ""))).strip():
+        args["prompt"] = bare
+    return step.model_copy(update={"args": args})
 
 
 def _names(request: str, style: str | None) -> bool:

@@ -101,6 +101,9 @@ def test_a_style_that_was_asked_for_by_name_wins_over_none_and_loses_to_a_given_
     plan = Plan(steps=[given, DRAW])
     made = grounded(plan, "a cat like noto and a backpack in acme style", HOUSE, specs())
     assert [step.args["style"] for step in made.steps] == ["noto", "acme"]
+    left_in = Step(id="s1", tool="generate_image", args={"prompt": "cat in Acme style", "seed": 3})
+    (drawn,) = grounded(Plan(steps=[left_in]), "a cat in Acme style", HOUSE, specs()).steps
+    assert drawn.args == {"prompt": "cat", "seed": 3, "style": "acme"}
     two = House(styles=("acme", "zenith"))
     assert grounded(Plan(steps=[DRAW]), "a backpack in our style", two, specs()).steps[0].args == DRAW.args
 
