@@ -48,15 +48,26 @@ class Solution:
 
 
 def declare(
-    connection: Connection, name: str, declaration: Mapping[str, Any], *, source: str, now: float
+    connection: Connection,
+    name: str,
+    declaration: Mapping[str, Any],
+    *,
+    source: str,
+    now: float,
+    by: str | None = None,
 ) -> tuple[Solution, bool]:
     """Write down what was declared, and say whether that is news; a changed declaration has to be approved again.
 
+    Args:
+        by: the owner who declares it; None for the file of settings.
+
     Raises:
-        WrongState: the name is taken by a solution that was declared elsewhere.
+        WrongState: the name is taken by a solution that was declared elsewhere, or is somebody else's.
     """
     _hold(connection, name)
     known = find(connection, name)
+    if known is not None and by is not None and known.owner not in {None, by}:
+        raise WrongState(f"the name {name!r} is taken; take another")
     if known is not None and known.source != source:
         where = "atelier.toml" if known.source == "file" else "the API"
         raise WrongState(f"solution {name!r} was declared in {where}; take another name or remove it there")

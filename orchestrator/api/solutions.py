@@ -56,7 +56,9 @@ def add(new: NewSolution, here: Here, admin: Admin) -> dict[str, Any]:
     if wrong := relative(declaration):
         raise Invalid(f"declaration: the path {wrong[0]!r} is relative; give it from the root", param="declaration")
     now = time.time()
-    solution, _ = here.database.transact(lambda c: solutions.declare(c, new.name, declaration, source="api", now=now))
+    solution, _ = here.database.transact(
+        lambda c: solutions.declare(c, new.name, declaration, source="api", now=now, by=admin)
+    )
     run = accepting.submit(here, checks.new_run(admin, new.name))
     return view(solution) | {"check": run["id"]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ from tools.fetch import Fetched
 from tools.solutions import arguments
 from tools.solutions.base import (
     Part,
+    Secret,
     SecretMissing,
     SolutionAway,
     SolutionFault,
@@ -240,6 +242,17 @@ def test_a_header_key_and_a_bearer_token_are_sent(tmp_path: Path, monkeypatch: p
     assert b"x-key: s3cret\r\n" in lines[0]
     assert b"authorization: bearer t0ken\r\n" in lines[1]
     assert b"authorization: bearer newer\r\n" in lines[2]
+
+
+def test_a_pipe_is_neither_a_document_nor_a_secret(tmp_path: Path) -> None:
+    pipe, letters = tmp_path / "pipe", tmp_path / "letters"
+    os.mkfifo(pipe)
+    letters.write_bytes(b"\xff\xfes3cret")
+    with pytest.raises(SolutionFault, match="it is no file"):
+        OpenApiClient(declared(str(pipe))).offered()
+    for file, why in ((pipe, "it is no file"), (letters, "no text")):
+        with pytest.raises(SecretMissing, match=why):
+            Secret(file=file).read()
 
 
 def test_a_missing_secret_is_said_at_once(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +27,7 @@ from tools.base import Kind
 
 NAME = r"^[a-z][a-z0-9_]{0,31}$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
+SECRET_BYTES = 65_536
 SolutionKind = Literal["mcp", "openapi", "knowledge", "style"]
 
 
@@ -52,6 +55,21 @@ class _Declared(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def contents(path: Path, most: int) -> bytes:
+    """Give the first bytes of a file.
+
+    Args:
+        most: how many at most.
+
+    Raises:
+        OSError: it cannot be read, or is no file: a pipe that nobody writes to would hold the worker.
+    """
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is no file")
+        return opened.read(most)
+
+
 class Secret(_Declared):
     """Where a secret is: in the environment of the worker, or in a file that it can read. Never the secret itself."""
 
@@ -76,9 +94,11 @@ class Secret(_Declared):
             return os.environ[self.env]
         assert self.file is not None  # noqa: S101  # by the validator
         try:
-            return self.file.read_text().rstrip("\r\n")
+            return contents(self.file, SECRET_BYTES).decode().rstrip("\r\n")
         except OSError as error:
             raise SecretMissing(f"the secret file {str(self.file)!r} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError:  # it would quote the secret
+            raise SecretMissing(f"the secret file {str(self.file)!r} holds no text in UTF-8") from None
 
 
 def _which(value: Any) -> str:

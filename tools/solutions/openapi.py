@@ -22,6 +22,7 @@ from tools.solutions.base import (
     SolutionAway,
     SolutionFault,
     SolutionSaid,
+    contents,
 )
 from tools.solutions.openapi_answer import returned
 from tools.solutions.openapi_auth import Credentials
@@ -141,8 +142,7 @@ def _fetched(url: str, asking: Asking) -> bytes:
 
 def _file(path: str) -> bytes:
     try:
-        with Path(path).open("rb") as opened:
-            return opened.read(DOCUMENT_BYTES + 1)
+        return contents(Path(path), DOCUMENT_BYTES + 1)
     except OSError as error:
         raise SolutionFault(f"the document {path!r} cannot be read: {error.strerror}") from error
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from orchestrator.api.context import Context
-from store import solutions
+from store import passages, solutions
 from tools.solutions.base import OfferedTool, digest
 
 MCP = {"kind": "mcp", "command": ["/usr/bin/brand"]}
@@ -124,3 +124,19 @@ def test_a_look_says_whether_it_was_learned(api: httpx.Client, context: Context)
     context.database.transact(lambda c: versions.register(c, new, now=2.0))
     after = api.get("/v1/solutions").json()["data"][0]
     assert (after["state"], after["error"]) == ("approved", None)
+
+
+def test_nobody_takes_over_a_solution_of_somebody_else(api: httpx.Client, context: Context) -> None:
+    theirs = {"kind": "knowledge", "owner": "bob"}
+    context.database.transact(lambda c: solutions.declare(c, "brand", theirs, source="api", now=1.0))
+    context.database.transact(lambda c: passages.add_upload(c, "brand", "plans.md", "0" * 64, 3, now=1.0))
+    assert added(api).status_code == 409
+    answer = api.post("/v1/solutions", json={"name": "brand", "declaration": {"kind": "knowledge"}})
+    assert answer.status_code == 409
+    assert "bob" not in answer.text
+    with context.database.read() as connection:
+        assert solutions.require(connection, "brand", "bob").declaration == theirs
+    for path in ("", "/calls", "/documents"):
+        assert api.get(f"/v1/solutions/brand{path}").status_code == 404
+    assert api.delete("/v1/solutions/brand").status_code == 404
+    assert api.get("/v1/solutions").json()["data"] == []
