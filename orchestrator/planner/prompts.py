@@ -9,6 +9,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from models.language.fence import harmless
 from orchestrator.planner.lines import one_line
 from orchestrator.planner.plan import MAX_PICTURES, MAX_STEPS, AssetLine, Plan, Problem, Said
 from orchestrator.planner.signatures import signatures
@@ -104,7 +105,7 @@ def fenced(context: Sequence[AssetLine]) -> str:
     if not context:
         return ""
     rows = [
-        json.dumps({"id": f"@{a.id}", "kind": a.kind, "caption": one_line(a.caption)}, ensure_ascii=False)
+        json.dumps({"id": f"@{a.id}", "kind": a.kind, "caption": one_line(harmless(a.caption))}, ensure_ascii=False)
         for a in context
     ]
     return "Assets of this conversation, oldest first:\n<data>\n" + "\n".join(rows) + "\n</data>\n\n"
@@ -115,7 +116,9 @@ def _said_before(one: Said) -> BaseMessage:
         return HumanMessage(one.text)
     if not one.foreign:
         return AIMessage(one.text)
-    return HumanMessage(f"What came of it, with words from outside:\n<data>\n{one_line(one.text, FOREIGN)}\n</data>")
+    return HumanMessage(
+        f"What came of it, with words from outside:\n<data>\n{one_line(harmless(one.text), FOREIGN)}\n</data>"
+    )
 
 
 def messages(
