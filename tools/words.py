@@ -8,6 +8,7 @@ from collections.abc import Iterable
 WORD = re.compile(r"[^\W\d_][\w'-]+")
 TAGS = 12  # words of a prompt that become tags
 CAPTION_WORDS = 14
+CAPTION_CHARACTERS = 300  # a word of others can have millions
 # Words that say nothing about what is seen.
 _PLAIN = """
 a an and are as at be but by can for from has have he her his i in into is it its like me my of on one or our please
@@ -33,4 +34,6 @@ def unique(words: Iterable[str]) -> list[str]:
 def first_words(text: str) -> str:
     """Give the first words of a text on one line, as its caption."""
     words = re.sub(r"[#*_`>]+", " ", text).split()
-    return " ".join(words[:CAPTION_WORDS]) + ("…" if len(words) > CAPTION_WORDS else "")
+    caption = " ".join(words[:CAPTION_WORDS])
+    is_cut = len(words) > CAPTION_WORDS or len(caption) > CAPTION_CHARACTERS
+    return caption[:CAPTION_CHARACTERS] + ("…" if is_cut else "")

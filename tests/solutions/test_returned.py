@@ -110,6 +110,14 @@ def test_texts_lose_what_no_text_has_and_json_is_readable() -> None:
     assert {found.kind for found in (plain, data, broken)} == {"text"}
 
 
+def test_json_does_not_grow_without_end_and_a_caption_stays_short() -> None:
+    deep = b"[" * 900 + b"1," * 20_000 + b"1" + b"]" * 900
+    assert thing(deep, "application/json").content == deep
+    assert thing(b'"\\ud800"', "application/json").content == b'"?"'
+    for content, media_type in ((b"x" * 1_000_000, "text/plain"), (b'"' + b"x" * 1_000_000 + b'"', "application/json")):
+        assert len(thing(content, media_type).caption) < 1000
+
+
 def test_what_was_asked_and_what_came_are_found_by_search() -> None:
     text, image, data = things(
         Part("text/plain", b"The Trail 30 is a light pack for day walks."),

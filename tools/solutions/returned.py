@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from tools import words
@@ -16,6 +17,7 @@ from tools.solutions.sniffed import media
 
 PARTS = 16
 NAME = 60  # characters of a part's own name in captions
+GROWTH, SMALL = 4, 4096  # how much longer JSON may become by its lines, in characters
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
 
@@ -81,7 +83,9 @@ def _written(text: str, caption: str, common: Mapping[str, Any], *, is_json: boo
         return None
     written = _pretty(text) if is_json else None
     content = text if written is None else written
-    opening = words.first_words(text if written is None else " ".join(_strings(json.loads(written))) or text)
+    opening = words.first_words(
+        text if written is None else " ".join(islice(_strings(json.loads(written)), words.CAPTION_WORDS + 1)) or text
+    )
     return Made(
         kind="text",
         media_type=TEXT if written is None else JSON,
@@ -100,11 +104,22 @@ def _text(content: bytes, said: str, tool: str) -> str:
 
 
 def _pretty(text: str) -> str | None:
-    """Give JSON as people read it; None for what is no JSON, which stays a text."""
+    """Give JSON as people read it; None for what is no JSON, which stays a text.
+
+    Lines of deeply nested JSON begin with thousands of spaces: what would grow too much stays as it came.
+    """
+    encoder = json.JSONEncoder(indent=2, ensure_ascii=False, allow_nan=False)
+    room = GROWTH * len(text) + SMALL
+    pieces = []
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False, allow_nan=False)
+        for piece in encoder.iterencode(json.loads(text)):
+            room -= len(piece)
+            if room < 0:
+                return text
+            pieces.append(piece)
     except (ValueError, RecursionError):
         return None
+    return "".join(pieces).encode("utf-8", "replace").decode()  # JSON can hold halves of characters
 
 
 def _is_json(said: str) -> bool:
