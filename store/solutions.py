@@ -126,7 +126,8 @@ def list_(connection: Connection, owner: str | None = None) -> list[Solution]:
 
 def revision(connection: Connection) -> tuple[Any, ...]:
     """Give a value that differs whenever the tools or the trained weights that plans can use have changed."""
-    tools = select(func.count(), func.max(solutions.c.updated_at)).select_from(solutions)
+    changed = solutions.c.updated_at  # the sum too: the clock of whoever changed one last may be behind
+    tools = select(func.count(), func.max(changed), func.sum(changed)).select_from(solutions)
     weights = select(func.count(), func.max(model_versions.c.created_at), func.count(model_versions.c.retired_at))
     return (*connection.execute(tools).one(), *connection.execute(weights.select_from(model_versions)).one())
 

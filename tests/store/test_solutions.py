@@ -194,3 +194,13 @@ def test_the_revision_tells_news(database: Database, brand: solutions.Solution) 
     assert revision() == second  # looked at again, nothing new
     database.transact(lambda c: solutions.remove(c, "brand"))
     assert revision() != second
+
+
+def test_the_revision_tells_news_of_a_clock_that_is_behind(database: Database, brand: solutions.Solution) -> None:
+    other = {**MCP, "command": ["other"]}
+    database.transact(lambda c: solutions.declare(c, "other", other, source="api", now=100.0))
+    with database.read() as connection:
+        before = solutions.revision(connection)
+    approved(database, PALETTE)  # at 2 and 3
+    with database.read() as connection:
+        assert solutions.revision(connection) != before
