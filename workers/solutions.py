@@ -165,7 +165,7 @@ class Solutions:
         if begun is None:
             raise ToolFailed(
                 f"{solution.name}.{tool} was called for this step already when the worker died or lost it, so it may "
-                "have been carried out; look there, then try the step again by hand"
+                "have been carried out; look there, then try it again: atelier runs retry RUN"
             )
         if isinstance(begun, float):
             raise TryLater(f"solution {solution.name!r} is asked {per_minute} times a minute at most", after_s=begun)
@@ -207,11 +207,11 @@ class Solutions:
 
     def _as_tool_error(self, solution: Solution, tool: str, error: SolutionError, *, sends: bool) -> ToolError:
         if isinstance(error, SolutionAway) and not sends:
-            return TryLater(f"solution {solution.name!r} did not answer: {error}")
+            return TryLater(f"solution {solution.name!r} could not do it just now: {error}")
         if isinstance(error, SolutionAway):
             return ToolFailed(
-                f"{solution.name}.{tool} did not answer ({error}), and it may have been carried out all the same; "
-                "look there, then try the step again by hand"
+                f"{solution.name}.{tool} could not do it just now ({error}), and it may have been carried out all the "
+                "same; look there, then try it again: atelier runs retry RUN"
             )
         return ToolFailed(f"solution {solution.name!r} did not do its part: {error}")
 

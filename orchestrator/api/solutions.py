@@ -55,6 +55,8 @@ def add(new: NewSolution, here: Here, admin: Admin) -> dict[str, Any]:
     declaration = new.declaration.model_dump(mode="json")
     if wrong := relative(declaration):
         raise Invalid(f"declaration: the path {wrong[0]!r} is relative; give it from the root", param="declaration")
+    if any(package.name == new.name for package in catalog.packages()):
+        raise Conflict(f"the name {new.name!r} is that of an installed package; take another")
     now = time.time()
     solution, _ = here.database.transact(
         lambda c: solutions.declare(c, new.name, declaration, source="api", now=now, by=admin)
@@ -150,7 +152,10 @@ def _digest(offered: list[dict[str, Any]]) -> str:
 
 def _find(here: Context, name: str, owner: str) -> Solution:
     with here.database.read() as connection:
-        return _with_look(connection, owner, solutions.require(connection, name, owner))
+        found = solutions.find(connection, name, owner)
+        if found is None and any(package.name == name for package in catalog.packages()):
+            raise Conflict(f"{name!r} is an installed package: it is changed and removed with pip")
+        return _with_look(connection, owner, found or solutions.require(connection, name, owner))
 
 
 def _with_look(connection: Connection, owner: str, solution: Solution) -> Solution:

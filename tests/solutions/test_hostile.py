@@ -226,5 +226,5 @@ def test_a_service_that_is_gone_is_told_with_its_name(house: House) -> None:
     with serve as server:
         plugged(house, server, more)
     message = why(house.call("evil.find"))
-    assert "solution 'evil' did not answer" in message
+    assert "solution 'evil' could not do it just now" in message
     assert house.state("evil").state == "failing"

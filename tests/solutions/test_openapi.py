@@ -297,7 +297,7 @@ def test_a_token_that_was_withdrawn_is_fetched_again_once(monkeypatch: pytest.Mo
         assert shop.token_calls == 2
         shop.lasts_s = -1  # tokens that are never good
         shop.given.clear()
-        with pytest.raises(SolutionSaid, match="401"):
+        with pytest.raises(SolutionFault, match="401"):
             call(client, "get_product", product_id="b1")
     assert shop.token_calls == 3
 

@@ -25,11 +25,14 @@ def returned(answer: Fetched, secrets: Collection[str]) -> Returned:
         secrets: what no message may hold, also where the service sends it back.
 
     Raises:
-        SolutionSaid: it refused (4xx). SolutionAway: it does not work just now. SolutionFault: it is no answer.
+        SolutionSaid: it refused (4xx). SolutionAway: it does not work just now. SolutionFault: it is no answer, or it
+            does not take our key.
     """
     status = answer.status
     if status in LATER or status >= 500:
         raise SolutionAway(f"it answered {_named(status)}{_wait(answer)}")
+    if status == 401:
+        raise SolutionFault(f"it answered {_named(status)}: the key that the declaration names is missing or not valid")
     if status >= 400:
         words = _message(answer, secrets)
         raise SolutionSaid(f"{_named(status)}: {words}" if words else _named(status))
