@@ -139,7 +139,7 @@ def _read_documents(bench: Bench) -> None:
 
 def _watch_solutions(bench: Bench, settings: Settings) -> None:
     """Write down the solutions that the settings declare, then look at all of them from time to time."""
-    from workers import declared
+    from workers import declared, training
 
     while True:
         try:
@@ -151,6 +151,7 @@ def _watch_solutions(bench: Bench, settings: Settings) -> None:
     while True:
         try:
             bench.solutions.watch()
+            training.forget_ended(bench)
         except Exception:
             logger.exception("the solutions could not be looked at")
         time.sleep(SOLUTIONS_EVERY_S)

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, insert, or_, select, update
 
 from store.ids import new_id
-from store.tables import checkpoints, model_versions
+from store.tables import checkpoints, model_versions, steps
 from store.transition import Transition
 
 STYLE = "style"
+KEPT_S = 7 * 86400.0  # how long a failed step can go on from its checkpoint
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,25 @@ def drop_checkpoint(t: Transition, step_id: str) -> str | None:
     old = checkpoint(t.connection, step_id)
     t.connection.execute(delete(checkpoints).where(checkpoints.c.step_id == step_id))
     return old
+
+
+def any_checkpoint(connection: Connection) -> bool:
+    """Say, without a lock, whether there are checkpoints."""
+    return connection.execute(select(checkpoints.c.step_id).limit(1)).first() is not None
+
+
+def drop_ended_checkpoints(connection: Connection, *, now: float) -> list[str]:
+    """Forget the checkpoints that nobody goes on from, and give them.
+
+    A step that was cancelled while no worker held it left one; a failed step may be tried again for a while.
+    """
+    failed_long_ago = and_(steps.c.status == "failed", checkpoints.c.saved_at < now - KEPT_S)
+    ended = or_(steps.c.status.in_(("cancelled", "completed", "skipped")), failed_long_ago)
+    query = select(checkpoints.c.step_id, checkpoints.c.sha256).join(steps, steps.c.id == checkpoints.c.step_id)
+    rows = connection.execute(query.where(ended)).all()
+    if rows:
+        connection.execute(delete(checkpoints).where(checkpoints.c.step_id.in_([row.step_id for row in rows])))
+    return [row.sha256 for row in rows]
 
 
 _NEWEST_FIRST = (model_versions.c.created_at.desc(), model_versions.c.id.desc())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,15 @@ def _forget(bench: Bench, claim: Claim) -> None:
     old = bench.change(change)
     if old is not None:
         bench.blobs.remove(old)
+
+
+def forget_ended(bench: Bench) -> None:
+    """Drop the checkpoints of trainings that ended while no worker held them."""
+    with bench.database.read() as connection:
+        if not versions.any_checkpoint(connection):
+            return
+    for sha256 in bench.database.transact(lambda c: versions.drop_ended_checkpoints(c, now=time.time())):
+        bench.blobs.remove(sha256)
 
 
 def _registered(

@@ -19,7 +19,7 @@ from PIL import Image
 from benchmarks.desk import Desk
 from models import registry
 from models.embedding import HashEncoder
-from store import assets, runs, versions
+from store import assets, runs, steps, versions
 from store.assets import NewAsset
 from store.ids import new_id
 from tests.workers.conftest import Shop
@@ -235,6 +235,23 @@ def test_a_cancelled_training_stops_within_a_second_and_leaves_nothing(
     assert time.monotonic() - began < 1
     assert desk.status(run_id) == "cancelled"
     assert newest(studio) is None
+    assert checkpoints(studio) == []
+    assert blobs(tmp_path) == before
+
+
+def test_a_training_that_is_cancelled_while_nobody_holds_it_leaves_nothing(studio: Shop, tmp_path: Path) -> None:
+    bench = studio.bench
+    run = order(studio)
+    before = blobs(tmp_path)
+    claims = {"queues": [training.QUEUE], "worker": "w0", "lease_s": -1.0, "batch_sizes": {}}
+    (claim,) = bench.change(lambda t: steps.claim(t, **claims))
+    training._keep(bench, claim, b"a checkpoint")
+    bench.change(steps.reap)
+    training.forget_ended(bench)
+    assert len(checkpoints(studio)) == 1  # it goes on from there
+
+    bench.change(lambda t: runs.cancel(t, "ada", run))
+    training.forget_ended(bench)
     assert checkpoints(studio) == []
     assert blobs(tmp_path) == before
 
