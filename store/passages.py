@@ -247,7 +247,11 @@ def load(connection: Connection, solution: str, space: str, dim: int) -> Passage
 def visible(connection: Connection, owner: str) -> list[str]:
     """Give the names of the knowledge solutions that an owner may consult."""
     mine = or_(solutions.c.owner.is_(None), solutions.c.owner == owner)
-    query = select(solutions.c.name).where(solutions.c.kind == "knowledge", mine).order_by(solutions.c.name)
+    query = (
+        select(solutions.c.name)
+        .where(solutions.c.kind == "knowledge", solutions.c.state != "aside", mine)
+        .order_by(solutions.c.name)
+    )
     return list(connection.execute(query).scalars())
 
 

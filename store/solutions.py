@@ -17,6 +17,7 @@ from store.steps import check_held
 from store.tables import model_versions, solution_calls, solutions
 
 NEW, APPROVED, CHANGED, FAILING = "new", "approved", "changed", "failing"
+ASIDE = "aside"  # no file of settings names it just now; what was approved is remembered for when one does again
 USABLE = (APPROVED, FAILING)
 MINUTE_S = 60.0
 KEPT_S = 30 * 86400.0  # how long a call stays in the log
@@ -65,7 +66,13 @@ def declare(
         WrongState: the name is taken by a solution that was declared elsewhere, or is somebody else's.
     """
     _hold(connection, name)
-    known = find(connection, name)
+    row = connection.execute(select(solutions).where(solutions.c.name == name)).one_or_none()
+    known = None if row is None else _solution(row)
+    if known is not None and known.state == ASIDE:
+        if known.source == source and known.declaration == declaration:
+            return _back(connection, known, now), True
+        remove(connection, name)
+        known = None
     if known is not None and by is not None and known.owner not in {None, by}:
         raise WrongState(f"the name {name!r} is taken; take another")
     if known is not None and known.source != source:
@@ -92,6 +99,20 @@ def declare(
     else:
         connection.execute(update(solutions).where(solutions.c.name == name).values(**values))
     return require(connection, name), True
+
+
+def put_aside(connection: Connection, name: str, *, now: float) -> None:
+    """Take a solution out that the settings no longer name; its documents and what was approved of it stay."""
+    aside = update(solutions).where(solutions.c.name == name).values(state=ASIDE, updated_at=now)
+    connection.execute(aside)
+
+
+def _back(connection: Connection, known: Solution, now: float) -> Solution:
+    """Take a solution back in as it was; the next look tells whether it still is."""
+    state = NEW if known.approved_digest is None else APPROVED
+    values = {"state": state, "error": None, "failures": 0, "updated_at": now, "checked_at": None}
+    connection.execute(update(solutions).where(solutions.c.name == known.name).values(**values))
+    return require(connection, known.name)
 
 
 def remove(connection: Connection, name: str) -> bool:
@@ -306,7 +327,8 @@ def _hold(connection: Connection, name: str) -> None:
 
 
 def _visible(owner: str | None) -> list[Any]:
-    return [] if owner is None else [or_(solutions.c.owner.is_(None), solutions.c.owner == owner)]
+    there = solutions.c.state != ASIDE
+    return [there] if owner is None else [there, or_(solutions.c.owner.is_(None), solutions.c.owner == owner)]
 
 
 def _solution(row: Row[Any]) -> Solution:

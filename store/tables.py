@@ -270,7 +270,7 @@ solutions = Table(
     Column("owner", String(80)),  # None: everyone may use it
     Column("declaration", JSON, nullable=False),  # secrets only by name
     Column("source", String(8), nullable=False),  # file: atelier.toml, api
-    Column("state", String(16), nullable=False),  # new, approved, changed, failing
+    Column("state", String(16), nullable=False),  # new, approved, changed, failing, aside
     Column("offered", JSON),  # the tools as it last described them
     Column("approved", JSON),  # the tools as they were approved
     Column("approved_digest", String(64)),

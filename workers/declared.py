@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def sync(database: Database, declared: Mapping[str, Any]) -> None:
-    """Make the rows of source "file" those that are declared; a solution that is no longer named is forgotten.
+    """Make the rows of source "file" those that are declared; one that is no longer named is put aside.
 
     Args:
         declared: declarations by name. A name that the API has taken is logged and left out.
@@ -26,7 +26,7 @@ def sync(database: Database, declared: Mapping[str, Any]) -> None:
     def change(connection: Connection) -> None:
         for known in solutions.list_(connection):
             if known.source == "file" and known.name not in declared:
-                solutions.remove(connection, known.name)
+                solutions.put_aside(connection, known.name, now=time.time())
         for name, declaration in declared.items():
             try:
                 solutions.declare(connection, name, declaration.model_dump(mode="json"), source="file", now=time.time())

@@ -106,7 +106,9 @@ def refresh_one(
 def _due(bench: Bench) -> Iterator[tuple[str, KnowledgeDeclaration]]:
     """Give the solutions whose time has come, each to one worker."""
     with bench.database.read() as connection:
-        rows = connection.execute(select(solutions).where(solutions.c.kind == "knowledge")).all()
+        rows = connection.execute(
+            select(solutions).where(solutions.c.kind == "knowledge", solutions.c.state != declared.ASIDE)
+        ).all()
     for row in rows:
         declaration = KnowledgeDeclaration.model_validate(row.declaration)
         now = time.time()

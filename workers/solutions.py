@@ -246,16 +246,23 @@ class Solutions:
                 return known.client
             if known is not None:
                 known.client.close()
-            client = self._open_client(DECLARATION.validate_python(solution.declaration))
+            try:
+                client = self._open_client(DECLARATION.validate_python(solution.declaration))
+            except SolutionError as error:  # a secret is not where it should be, say
+                self._note(solution, error)
+                raise
             self._open[solution.name] = _Open(solution.declaration, client)
             return client
+
+    def _note(self, solution: Solution, error: SolutionError) -> None:
+        message = str(error)
+        self._database.transact(lambda c: solutions.failed(c, solution.name, message, now=time.time()))
 
     def _look(self, solution: Solution, client: Client) -> Solution:
         try:
             offered = client.offered()
         except SolutionError as error:
-            message = str(error)
-            self._database.transact(lambda c: solutions.failed(c, solution.name, message, now=time.time()))
+            self._note(solution, error)
             raise
         with self._lock:
             if solution.name in self._open:
