@@ -78,8 +78,11 @@ def _with_subjects(plan: Plan, request: str) -> Plan:
 def _in_house_style(plan: Plan, request: str, house: House) -> Plan:
     """Let what is drawn have the look, and draw what the request asks to be drawn in it."""
     named = [name for name in house.styles if _names(request, name)]
-    is_meant = named or (HOUSE_LOOK.search(request) and len(house.styles) == 1)
-    if not is_meant:
+    is_ours = HOUSE_LOOK.search(request) is not None
+    if is_ours and not named and len(house.styles) > 1:
+        which = f"There are several looks of yours, so say which: {', '.join(house.styles)}."
+        return plan.model_copy(update={"reply": f"{plan.reply} {which}".strip()})
+    if not (named or (is_ours and house.styles)):
         return plan
     style = (named or list(house.styles))[0]
     steps = [

@@ -105,7 +105,9 @@ def test_a_style_that_was_asked_for_by_name_wins_over_none_and_loses_to_a_given_
     (drawn,) = grounded(Plan(steps=[left_in]), "a cat in Acme style", HOUSE, specs()).steps
     assert drawn.args == {"prompt": "cat", "seed": 3, "style": "acme"}
     two = House(styles=("acme", "zenith"))
-    assert grounded(Plan(steps=[DRAW]), "a backpack in our style", two, specs()).steps[0].args == DRAW.args
+    unclear = grounded(Plan(steps=[DRAW], reply="A backpack."), "a backpack in our style", two, specs())
+    assert unclear.steps[0].args == DRAW.args
+    assert unclear.reply == "A backpack. There are several looks of yours, so say which: acme, zenith."
 
 
 def test_a_style_that_nobody_named_gives_way_to_our_own() -> None:
