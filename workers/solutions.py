@@ -84,7 +84,7 @@ class Solutions:
         """
         solution, tool, sends = self._approved(whole_name, asking.owner)
         limits = DECLARATION.validate_python(solution.declaration).limits
-        client = self._checked_client(solution)
+        client = self._checked_client(solution, sends=sends)
         call = self._begin(solution, tool, limits.calls_per_minute, asking, once=sends)
         return self._call(client, solution, tool, args, asking, call, limits.seconds, sends=sends)
 
@@ -224,13 +224,13 @@ class Solutions:
 
         self._database.transact(change)
 
-    def _checked_client(self, solution: Solution) -> Client:
-        """Give a client whose tools are the approved ones, as of a few seconds ago."""
+    def _checked_client(self, solution: Solution, *, sends: bool) -> Client:
+        """Give a client whose tools are the approved ones: as of now for what sends, else of a few seconds ago."""
         try:
             client = self._client(solution)
             with self._lock:
                 open_ = self._open.get(solution.name)
-            if open_ is None or time.monotonic() - open_.seen_at > FRESH_S:
+            if sends or open_ is None or time.monotonic() - open_.seen_at > FRESH_S:
                 solution = self._look(solution, client)
         except SolutionError as error:
             raise self._as_tool_error(solution, "", error, sends=False) from error

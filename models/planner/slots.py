@@ -21,7 +21,7 @@ FORMS = (
     "a funny caption", "a short story", "a bedtime story", "a fairy tale", "a product description", "a slogan",
     "an alt text",
     "a description", "a joke", "a birthday wish", "an instagram caption", "a riddle", "a tagline", "a fun fact",
-    "a short text",
+    "a short text", "a product text", "a text for the shop",
     "a love poem", "a tiny story", "an ad", "a product name", "a rhyme", "a paragraph", "a sentence", "a greeting",
 )  # fmt: skip
 TOPICS = (

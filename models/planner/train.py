@@ -111,6 +111,15 @@ class Run:
             left = self.left_before * (end - time.monotonic()) / (end - began)
         return self.config.rate * max(0.0, left) * min(1.0, (self.progress.step + 1) / self.config.warm)
 
+    def begin_with(self, adapter: Path, seen: int) -> None:
+        """Go on from an adapter that was shipped, which has no moments; its run had seen so many pairs."""
+        from safetensors.torch import load_file
+
+        tensors = load_file(adapter)
+        for name, value in self.parameters.items():
+            value.data.copy_(tensors[name])
+        self.progress.seen = seen
+
     def end_within(self, seconds: float) -> None:
         """Let the learning rate reach 0 after so many seconds from now, however far the run comes until then."""
         self.left_before = 1 - self.progress.seen / self.config.examples
@@ -212,6 +221,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, help="GGUF file of the base model")
     parser.add_argument("--folder", type=Path, default=Path("build/planner"), help="where the checkpoint lies")
+    parser.add_argument("--shipped", action="store_true", help="go on from the shipped adapter, without its moments")
     parser.add_argument("--examples", type=int, default=Config.examples)
     parser.add_argument("--minutes", type=float, help="end after so long instead, for machines that are shared")
     parser.add_argument("--rank", type=int, default=Config.rank)
@@ -227,11 +237,14 @@ def main() -> None:
     if options.base is None:
         parser.error("--base is missing: the GGUF file that `python -m models.language.weights` unpacked")
     from models.language.gguf_llama import load_net, load_tokenizer
+    from models.language.weights import ADAPTER, MANIFEST
 
     tokenizer = load_tokenizer(options.base)
     net = load_net(options.base, torch.bfloat16)
     run = Run(net, Config(examples=options.examples, rank=options.rank, rate=options.rate), options.folder)
-    log.info("going on at %d" if run.resume() else "starting at %d", run.progress.seen)
+    if not run.resume() and options.shipped:
+        run.begin_with(ADAPTER, json.loads(MANIFEST.read_text())["trained"]["seen"])
+    log.info("going on at %d", run.progress.seen)
     if options.minutes:
         run.end_within(60 * options.minutes)
     train(run, tokenizer)

@@ -135,6 +135,17 @@ def test_a_changed_solution_is_not_called(shop: Shop, acme: Given) -> None:
     assert "acme.find" not in shop.bench.tools("ada")
 
 
+def test_what_sends_is_looked_at_before_every_call(shop: Shop, acme: Given) -> None:
+    client = acme()
+    order(shop, "acme.reserve", query="backpack")
+    shop.work()
+    order(shop, "acme.reserve", query="tent")
+    client.tools = [FIND, OfferedTool("reserve", "Reserves, and pays.", QUERY, sends=True)]
+    shop.work()
+    assert client.asked == [("reserve", {"query": "backpack"})]
+    assert state(shop).state == "changed"
+
+
 @pytest.mark.parametrize(
     ("answer", "says", "after"),
     [
