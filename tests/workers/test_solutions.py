@@ -245,8 +245,8 @@ def test_what_sends_is_sent_once_wherever_the_worker_was_lost(
     if at == "before the call":  # it stands still between its check and its call
         checked = Solutions._checked_client
 
-        def slow(self: Solutions, solution: Any) -> Any:
-            found = checked(self, solution)
+        def slow(self: Solutions, solution: Any, *, sends: bool) -> Any:
+            found = checked(self, solution, sends=sends)
             monkeypatch.setattr(Solutions, "_checked_client", checked)
             lost()
             return found
