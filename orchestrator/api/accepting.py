@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,10 +31,12 @@ def accept(
     """Store a request or a plan and give its run; from here on it will be carried out.
 
     Raises:
-        Invalid: the plan does not fit the tools.
+        Invalid: the plan does not fit the tools, or there is a character that cannot be stored.
         Conflict: the idempotency key was used for something else.
         UnknownId: there is no such thread.
     """
+    if "\\u0000" in json.dumps([request, plan]).replace("\\\\", ""):
+        raise errors.Invalid("the character U+0000 cannot be stored", param="say" if plan is None else "plan")
     checked, steps = (None, ()) if plan is None else check_plan(here, owner, plan)
     if request is not None and not request.strip():
         raise errors.Invalid("say: there are no words in it", param="say")

@@ -268,3 +268,20 @@ def test_a_plan_that_sends_and_was_never_approved_waits_when_it_is_run_again(
     desk.complete(desk.one(queues=[sending["write_text"].queue]))
     third = api.post(f"/v1/runs/{again['id']}/rerun").json()  # a person let it run
     assert [step["status"] for step in third["steps"]] == ["queued"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"say": "a cat\x00"},
+        {"plan": {"steps": [{"id": "s1", "tool": "write_text", "args": {"prompt": "a\x00b"}}], "reply": ""}},
+    ],
+)
+def test_a_character_that_cannot_be_stored_is_refused(api: httpx.Client, body: dict[str, Any]) -> None:
+    answer = api.post("/v1/runs", json=body)
+    assert answer.status_code == 422
+    assert "U+0000" in answer.json()["error"]["message"]
+
+
+def test_words_about_that_character_are_words(api: httpx.Client) -> None:
+    assert api.post("/v1/runs", json={"say": r"write about \u0000"}).status_code == 202
