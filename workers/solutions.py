@@ -259,7 +259,7 @@ class Solutions:
         self._database.transact(lambda c: solutions.failed(c, solution.name, message, now=time.time()))
 
     def _look(self, solution: Solution, client: Client, *, is_call: bool = False) -> Solution:
-        """Ask what is offered, and write it down; before a call only a difference, for an answer here is no success yet."""
+        """Ask what is offered, and write it down; before a call only a difference: to be asked is not to succeed."""
         try:
             offered = client.offered()
         except SolutionError as error:
