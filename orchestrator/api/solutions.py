@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import Connection
 
 from orchestrator.api import accepting
@@ -29,8 +30,15 @@ class NewSolution(BaseModel):
     """A solution and its declaration; secrets are named (`{"env": …}` or `{"file": …}`), never given."""
 
     model_config = ConfigDict(extra="forbid")
-    name: str = Field(pattern=NAME, description="its tools are called NAME.TOOL")
+    name: str = Field(description="its tools are called NAME.TOOL", json_schema_extra={"pattern": NAME})
     declaration: Declaration
+
+    @field_validator("name")
+    @classmethod
+    def _fits(cls, name: str) -> str:
+        if not re.fullmatch(NAME, name):
+            raise ValueError(f"{name!r} is no name: small letters, digits and _, a letter first, 32 at most")
+        return name
 
 
 class Approval(BaseModel):

@@ -61,7 +61,7 @@ def test_a_folder_that_is_not_there_is_nothing_to_approve(shared: House, tmp_pat
     [
         (("add", "evil"), "give one of --mcp"),
         (("add", "evil", "--mcp", "a", "--openapi", "b"), "give one of --mcp"),
-        (("add", "Evil", "--mcp", "a"), "name"),
+        (("add", "Evil", "--mcp", "a"), "'Evil' is no name: small letters"),
         (("add", "evil", "--declaration", "/nowhere.json"), "cannot be read"),
         (("add", "evil", "--mcp", "'python"), "No closing quotation"),
         (("add", "evil", "--mcp", ""), "a program and its words"),
