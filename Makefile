@@ -9,6 +9,8 @@ help:
 	@echo "make demo         a sentence in, pictures and a video out"
 	@echo "make acme         a company with its own services, documents and look, and a request that needs them all"
 	@echo "make test         all tests"
+	@echo "make cluster      PostgreSQL, RabbitMQ, S3, Chroma, API and workers as processes here, until Ctrl-C"
+	@echo "make test-cluster the tests that run on such a cluster"
 	@echo "make install      everything these need; ends at once when there is nothing to do"
 	@echo "make fmt lint types   the habits before a commit"
 	@echo "make constraints  pins what .venv holds now"
@@ -37,6 +39,14 @@ acme: install
 .PHONY: test
 test: install
 	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: cluster
+cluster: install
+	@deploy/processes/up
+
+.PHONY: test-cluster
+test-cluster: install
+	$(BIN)/python -m pytest tests/cluster $(ARGS)
 
 .PHONY: fmt
 fmt: .venv/.installed
