@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy import insert as sql_insert
 
@@ -18,7 +18,6 @@ LATENTS = "latent/"  # spaces of generators; never indexed, kept when an asset i
 VAE_LATENTS = "latent/vae"
 NEVER_INDEXED = 0.0
 TAG_CHARACTERS = 80
-PAGE_LIMIT = 200
 
 _IDS: Any = bindparam("ids", expanding=True)
 BY_IDS = select(assets).where(assets.c.id.in_(_IDS))
@@ -115,6 +114,7 @@ SHOWN = (
     "seconds",
     "seed",
     "recipe",
+    "licence",
     "sha256",
     "size_bytes",
     "created_at",
@@ -123,35 +123,6 @@ SHOWN = (
     "parents",
     "sources",
 )
-
-
-@dataclass(frozen=True)
-class Page:
-    """A part of a list; `next` is the cursor (`before`) of the following part."""
-
-    data: list[Asset]
-    has_more: bool
-    next: str | None
-
-
-@dataclass(frozen=True)
-class Lineage:
-    """Where an asset came from and what came of it, oldest first; edges are (child, parent).
-
-    Deleted assets stay in it: history does not change.
-    """
-
-    ancestors: list[Asset]
-    descendants: list[Asset]
-    edges: list[tuple[str, str]]
-
-    def as_json(self) -> dict[str, Any]:
-        """Give what clients see of it."""
-        return {
-            "ancestors": [asset.as_json() for asset in self.ancestors],
-            "descendants": [asset.as_json() for asset in self.descendants],
-            "edges": [{"child": child, "parent": parent} for child, parent in self.edges],
-        }
 
 
 @dataclass(frozen=True)
@@ -231,7 +202,7 @@ def get_many(connection: Connection, owner: str, ids: Sequence[str], *, deleted:
     # Owner and deletion are compared here: SQLite would rather walk all of an owner's assets than look up ten ids.
     found = {
         asset.id: asset
-        for asset in _load(connection, BY_IDS, {"ids": list(ids)})
+        for asset in load(connection, BY_IDS, {"ids": list(ids)})
         if asset.owner == owner and (deleted or asset.deleted_at is None)
     }
     return [found[id_] for id_ in ids if id_ in found]
@@ -245,73 +216,13 @@ def of_step(connection: Connection, step_id: str) -> list[Asset]:
         .where(step_assets.c.step_id == step_id)
         .order_by(step_assets.c.position)
     )
-    return _load(connection, query)
+    return load(connection, query)
 
 
 def by_sha256(connection: Connection, owner: str, sha256: str) -> Asset | None:
     """Give the owner's oldest asset with these bytes, also a deleted one: recipes refer to their inputs so."""
     query = select(assets).where(assets.c.sha256 == sha256, unindexed(assets.c.owner) == owner)
-    return next(iter(_load(connection, query.order_by(assets.c.created_at, assets.c.id).limit(1))), None)
-
-
-def list_(
-    connection: Connection,
-    owner: str,
-    *,
-    kind: str | None = None,
-    tag: str | None = None,
-    run_id: str | None = None,
-    before: str | None = None,
-    limit: int = 50,
-) -> Page:
-    """List the owner's assets, newest first.
-
-    Args:
-        before: the cursor `next` of the page before this one.
-        limit: 1 to 200.
-
-    Raises:
-        UnknownAsset: `before` is no asset of the owner.
-    """
-    limit = min(max(limit, 1), PAGE_LIMIT)
-    query = select(assets).where(
-        *filters(owner, kind, () if tag is None else (tag,), by="owner" if run_id is None else "row")
-    )
-    if run_id is not None:
-        query = query.where(assets.c.run_id == run_id)
-    if before is not None:
-        query = query.where(_older_than(connection, owner, before))
-    found = _load(connection, query.order_by(assets.c.created_at.desc(), assets.c.id.desc()).limit(limit + 1))
-    has_more = len(found) > limit
-    return Page(found[:limit], has_more, found[limit - 1].id if has_more else None)
-
-
-def filters(
-    owner: str, kind: str | None, tags: Sequence[str], *, by: Literal["owner", "tags", "row"] = "owner"
-) -> list[Any]:
-    """Give the conditions on `assets` for what the owner has, of a kind and with all of some tags.
-
-    Args:
-        by: where the database is to begin: at all of the owner's assets, at the tags' (few have them), or at rows
-            that another condition has found. SQLite keeps no statistics unless told to, and guesses wrong.
-    """
-    column = assets.c.owner if by == "owner" else unindexed(assets.c.owner)
-    conditions = [column == owner, assets.c.deleted_at.is_(None)]
-    if kind is not None:
-        conditions.append(assets.c.kind == kind)
-    wanted = clean_tags(tags)
-    if by == "row":
-        return [*conditions, *(_has_tag(tag) for tag in wanted)]
-    return [*conditions, *([assets.c.id.in_(_tagged(wanted))] if wanted else [])]
-
-
-def _has_tag(tag: str) -> Any:
-    return exists().where(asset_tags.c.asset_id == assets.c.id, asset_tags.c.tag == tag)
-
-
-def _tagged(wanted: Sequence[str]) -> Any:
-    query = select(asset_tags.c.asset_id).where(asset_tags.c.tag.in_(wanted))
-    return query.group_by(asset_tags.c.asset_id).having(func.count() == len(wanted))
+    return next(iter(load(connection, query.order_by(assets.c.created_at, assets.c.id).limit(1))), None)
 
 
 def unindexed(column: Any) -> Any:
@@ -319,30 +230,14 @@ def unindexed(column: Any) -> Any:
     return func.coalesce(column, "")
 
 
-def lineage(connection: Connection, owner: str, id_: str) -> Lineage:
-    """Follow the edges from an asset in both directions.
-
-    Raises:
-        UnknownAsset: it is no asset of the owner.
-    """
-    if get(connection, owner, id_) is None:
-        raise UnknownAsset(f"no asset {id_!r}")
-    up = _reach(asset_edges.c.child_id, asset_edges.c.parent_id, id_, "up")
-    down = _reach(asset_edges.c.parent_id, asset_edges.c.child_id, id_, "down")
-
-    def load(reached: Any) -> list[Asset]:
-        query = select(assets).where(assets.c.id.in_(select(reached.c.id)), assets.c.id != id_, assets.c.owner == owner)
-        return _load(connection, query.order_by(assets.c.created_at, assets.c.id))
-
-    ancestors, descendants = load(up), load(down)
-    known = {id_, *(asset.id for asset in (*ancestors, *descendants))}
-    rows = connection.execute(
-        select(asset_edges.c.child_id, asset_edges.c.parent_id)
-        .where(or_(asset_edges.c.child_id.in_(select(up.c.id)), asset_edges.c.parent_id.in_(select(down.c.id))))
-        .order_by(asset_edges.c.child_id, asset_edges.c.parent_id)
-    )
-    edges = [(child, parent) for child, parent in rows if child in known and parent in known]
-    return Lineage(ancestors, descendants, edges)
+def load(connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Asset]:
+    """Give the assets of a query for rows of their table, with their tags and parents."""
+    rows = connection.execute(query, parameters).all()
+    ids = [row.id for row in rows]
+    if not ids:
+        return []
+    tags, parents = _grouped(connection, TAGS_OF, ids), _grouped(connection, PARENTS_OF, ids)
+    return [_asset(row, tags.get(row.id, ()), parents.get(row.id, ())) for row in rows]
 
 
 def vector(connection: Connection, asset_id: str, space: str) -> np.ndarray | None:
@@ -461,30 +356,6 @@ def _vector_row(asset_id: str, owner: str, space: str, value: np.ndarray) -> dic
         "digest": hashlib.sha256(content).hexdigest()[:32],
         "indexed_at": NEVER_INDEXED if space.startswith(LATENTS) else None,
     }
-
-
-def _older_than(connection: Connection, owner: str, cursor: str) -> Any:
-    created_at = connection.execute(
-        select(assets.c.created_at).where(assets.c.id == cursor, assets.c.owner == owner)
-    ).scalar_one_or_none()
-    if created_at is None:
-        raise UnknownAsset(f"no asset {cursor!r} to list before")
-    return or_(assets.c.created_at < created_at, and_(assets.c.created_at == created_at, assets.c.id < cursor))
-
-
-def _reach(here: Any, there: Any, id_: str, name: str) -> Any:
-    """Give the ids that edges lead to from `id_`, itself included; UNION, so a loop ends."""
-    start = select(assets.c.id).where(assets.c.id == id_).cte(name, recursive=True)
-    return start.union(select(there).where(here == start.c.id))
-
-
-def _load(connection: Connection, query: Select[Any], parameters: Mapping[str, Any] | None = None) -> list[Asset]:
-    rows = connection.execute(query, parameters).all()
-    ids = [row.id for row in rows]
-    if not ids:
-        return []
-    tags, parents = _grouped(connection, TAGS_OF, ids), _grouped(connection, PARENTS_OF, ids)
-    return [_asset(row, tags.get(row.id, ()), parents.get(row.id, ())) for row in rows]
 
 
 def _grouped(connection: Connection, query: Select[Any], ids: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -6,9 +6,10 @@ which the runs of those lines are stored. So a line is neither lost nor done twi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from itertools import count
 from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, Row, func, insert, select, update
@@ -23,13 +24,28 @@ from store.transition import Transition
 WINDOW = 48  # runs of one batch that are open at a time
 BITE = 16  # lines a transaction
 MAX_LINE_BYTES = 1 << 20
+BAD_LINE = "bad_line"  # what a line that could not be read has for a status
+RESULT = ("line", "run", "status", "assets", "reply", "error")
+_OF_RUN = (runs.c.request, runs.c.plan, runs.c.reply, runs.c.started_at, runs.c.ended_at)
 
 OpenBlob = Callable[[str], AbstractContextManager[BinaryIO]]
 ReadLine = Callable[[bytes], NewRun]  # raises ValueError with what is wrong with the line
 
 
-def submit(t: Transition, owner: str, input_sha256: str) -> str:
+def submit(
+    t: Transition,
+    owner: str,
+    input_sha256: str,
+    *,
+    input_file_id: str | None = None,
+    endpoint: str | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> str:
     """Store a batch whose input is already a blob. Commit it durably.
+
+    Args:
+        input_file_id: the uploaded file that it is made of; endpoint: what its lines ask; labels: words of the
+            client's own. Given where a batch comes in the shape of OpenAI.
 
     Returns:
         Its id.
@@ -44,6 +60,9 @@ def submit(t: Transition, owner: str, input_sha256: str) -> str:
             position_bytes=0,
             lines=0,
             exhausted=False,
+            input_file_id=input_file_id,
+            endpoint=endpoint,
+            labels=None if labels is None else dict(labels),
             created_at=t.now,
         )
     )
@@ -106,7 +125,7 @@ def _take_line(t: Transition, batch: Row[Any], line: int, raw: bytes, read_line:
             raise ValueError(f"the line is longer than {MAX_LINE_BYTES} bytes")
         new = read_line(raw)
     except ValueError as fault:
-        error = {"code": "bad_line", "message": str(fault), "type": "invalid_request", "param": None}
+        error = {"code": BAD_LINE, "message": str(fault), "type": "invalid_request", "param": None}
     else:
         run_id = run_rows.accept(t, _of_batch(new, batch)).run_id
     statement = t.upsert(batch_rows).values(batch_id=batch.id, line=line, run_id=run_id, error=error)
@@ -196,7 +215,10 @@ def get(connection: Connection, owner: str, batch_id: str) -> dict[str, Any]:
         "status": batch.status,
         "lines": batch.lines,
         "exhausted": batch.exhausted,
-        "counts": {**counts, "bad_line": faulty},
+        "counts": {**counts, BAD_LINE: faulty},
+        "input_file_id": batch.input_file_id,
+        "endpoint": batch.endpoint,
+        "metadata": batch.labels,
         "created_at": batch.created_at,
         "ended_at": batch.ended_at,
     }
@@ -224,33 +246,68 @@ def results(database: Database, owner: str, batch_id: str, page: int = 500) -> I
     """
     with database.read() as connection:
         _require(connection, owner, batch_id)
-    return _results(database, batch_id, page)
+    return _results(database, owner, batch_id, page)
 
 
-def _results(database: Database, batch_id: str, page: int) -> Iterator[Mapping[str, Any]]:
+def _results(database: Database, owner: str, batch_id: str, page: int) -> Iterator[Mapping[str, Any]]:
     last = 0
     while True:
         with database.read() as connection:
-            rows = connection.execute(
-                select(batch_rows, runs.c.status, runs.c.reply, runs.c.error.label("run_error"))
-                .outerjoin(runs, runs.c.id == batch_rows.c.run_id)
-                .where(batch_rows.c.batch_id == batch_id, batch_rows.c.line > last)
-                .order_by(batch_rows.c.line)
-                .limit(page)
-            ).all()
-            made = _assets_of(connection, [row.run_id for row in rows if row.run_id])
-        if not rows:
+            found = rows(connection, owner, batch_id, after=last, limit=page)
+        if not found:
             return
-        last = rows[-1].line
-        for row in rows:
-            yield {
-                "line": row.line,
-                "run": row.run_id,
-                "status": row.status or "bad_line",
-                "assets": made.get(row.run_id, []),
-                "reply": row.reply,
-                "error": row.error or row.run_error,
-            }
+        last = found[-1]["line"]
+        for row in found:
+            yield {name: row[name] for name in RESULT}
+
+
+def rows(
+    connection: Connection,
+    owner: str,
+    batch_id: str,
+    *,
+    status: Sequence[str] = (),
+    after: int = 0,
+    limit: int = 50,
+) -> list[dict[str, Any]]:
+    """Give the lines that were begun, in order: RESULT, and what the line asked for.
+
+    Args:
+        status: only these; `bad_line` is a line that could not be read. None: all.
+        after: only lines behind this one.
+
+    Raises:
+        UnknownId: there is no such batch of this owner.
+    """
+    _require(connection, owner, batch_id)
+    stands = func.coalesce(runs.c.status, BAD_LINE)
+    query = (
+        select(batch_rows, stands.label("status"), *_OF_RUN, runs.c.error.label("run_error"))
+        .outerjoin(runs, runs.c.id == batch_rows.c.run_id)
+        .where(batch_rows.c.batch_id == batch_id, batch_rows.c.line > after)
+        .order_by(batch_rows.c.line)
+        .limit(limit)
+    )
+    found = connection.execute(query.where(stands.in_(status)) if status else query).all()
+    made = _assets_of(connection, [row.run_id for row in found if row.run_id])
+    return [_row(row, made) for row in found]
+
+
+def _row(row: Row[Any], made: Mapping[str, list[str]]) -> dict[str, Any]:
+    step = (row.plan or {}).get("steps", [{}])[:1] if row.request is None else []
+    return {
+        "line": row.line,
+        "run": row.run_id,
+        "status": row.status,
+        "assets": made.get(row.run_id, []),
+        "reply": row.reply,
+        "error": row.error or row.run_error,
+        "say": row.request,
+        "tool": step[0].get("tool") if step else None,
+        "args": step[0].get("args") if step else None,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+    }
 
 
 def _assets_of(connection: Connection, run_ids: list[str]) -> dict[str, list[str]]:
@@ -267,6 +324,26 @@ def _assets_of(connection: Connection, run_ids: list[str]) -> dict[str, list[str
     return found
 
 
+def read_input(database: Database, owner: str, batch_id: str, open_blob: OpenBlob) -> Iterator[tuple[int, bytes]]:
+    """Give each line of a batch's input with its number, from 1; of a monster its first bytes.
+
+    Raises:
+        UnknownId: there is no such batch of this owner.
+    """
+    with database.read() as connection:
+        sha256 = _require(connection, owner, batch_id).input_sha256
+
+    def lines() -> Iterator[tuple[int, bytes]]:
+        with open_blob(sha256) as source:
+            for number in count(1):
+                raw, size_bytes = _next_line(source)
+                if not size_bytes:
+                    return
+                yield number, raw
+
+    return lines()
+
+
 def _require(connection: Connection, owner: str, batch_id: str, *, hold: bool = False) -> Row[Any]:
     query = select(batches).where(batches.c.id == batch_id, batches.c.owner == owner)
     row = connection.execute(query.with_for_update() if hold else query).first()
@@ -277,3 +354,4 @@ def _require(connection: Connection, owner: str, batch_id: str, *, hold: bool = 
 
 def _end(t: Transition, batch_id: str, status: str) -> None:
     t.connection.execute(update(batches).where(batches.c.id == batch_id).values(status=status, ended_at=t.now))
+    t.announce(f"batch.{status}", batch_id)

@@ -1,28 +1,24 @@
 """Bytes by their sha256, in a folder or any fsspec filesystem.
 
 A file lies under its name only when it is whole: it is written under a temporary name, fsynced, renamed, and the
-directory is fsynced. A crash leaves temporary files at most; `sweep_temporary` takes those away.
+directory is fsynced. A crash leaves temporary files at most; `sweep_temporary` takes those away. What lies on S3 is
+reached by `store.bucket`, everything else by fsspec.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
-import os
+import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar, cast
+from typing import Any, BinaryIO, Protocol
 
-T = TypeVar("T")
-TEMPORARY = ".part-"  # files whose name begins so are not whole
+log = logging.getLogger(__name__)
+
 TEMPORARY_AGE_S = 3600.0  # an older temporary file belongs to nobody who still writes
-SYNCING = 8  # fsyncs in flight; the disk merges them
-WHOLE_UPLOADS = {"s3", "s3a", "gs", "gcs", "abfs", "az", "memory"}  # an object appears only when all of it is there
-
-_numbers = itertools.count()
 
 
 class BlobError(Exception):
@@ -37,18 +33,79 @@ class BlobCorrupt(BlobError):
     """The stored bytes no longer have the sha256 that they are stored under."""
 
 
+class BlobsDown(Exception):  # like BlobMissing; no BlobError, because the blob may well be there
+    """The store does not answer, or refuses us: what needs it is tried again later."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A blob as a listing shows it; `modified_at` in seconds since 1970."""
+
+    sha256: str
+    modified_at: float
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a signed link gives: for how long, as which type, under which header, at which address of the store."""
+
+    valid_s: int
+    media_type: str
+    disposition: str
+    endpoint: str | None = None
+
+
+class Store(Protocol):
+    """Where blobs lie. Missing ones raise FileNotFoundError."""
+
+    def path(self, sha256: str, /) -> Path | None:
+        """Give the file of a blob, None where blobs are no local files."""
+
+    def has(self, sha256: str, /) -> bool:
+        """Say whether a blob is there, now."""
+
+    def read(self, sha256: str, /) -> bytes:
+        """Read a blob whole."""
+
+    def size(self, sha256: str, /) -> int:
+        """Give the length of a blob in bytes."""
+
+    def open(self, sha256: str, /) -> BinaryIO:
+        """Open a blob to read and seek in."""
+
+    def chunks(self, sha256: str, first: int, size_bytes: int, /) -> Iterator[bytes]:
+        """Read a part of a blob."""
+
+    def write(self, contents: Mapping[str, bytes], /) -> None:
+        """Write blobs that may be there already."""
+
+    def remove(self, sha256: str, /) -> None:
+        """Take a blob away, if it is there."""
+
+    def names(self, prefix: str, /) -> Iterator[Stored]:
+        """List the blobs whose names begin with two hex digits."""
+
+    def sweep(self, before: float, /) -> int:
+        """Take away what writers left that began before a time."""
+
+    def link(self, sha256: str, link: Link, /) -> str | None:
+        """Sign a link, None where the store cannot."""
+
+    def check(self) -> None:
+        """Raise BlobsDown if the store cannot be used."""
+
+
 class Blobs:
     """Content-addressed storage: `put` gives the sha256 that `get` takes.
 
     Args:
         url: a folder's path, "file://…", or any fsspec URL such as "s3://bucket/folder".
-        options: passed to the fsspec filesystem (keys, endpoint).
+        options: passed to the fsspec filesystem. S3 takes none: it reads the AWS_* variables.
     """
 
     def __init__(self, url: str | Path, **options: Any) -> None:
         self.url = str(url)
-        folder = _local_folder(self.url)
-        self._blobs: _Folder | _Remote = _Remote(self.url, options) if folder is None else _Folder(folder)
+        self._blobs = _store(self.url, options)
 
     def put(self, content: bytes) -> str:
         """Store bytes and give their sha256 in hex; bytes that are there already are not written again."""
@@ -66,9 +123,12 @@ class Blobs:
         Raises:
             BlobMissing: it is not there.
             BlobCorrupt: it is there, but its bytes changed.
+            BlobsDown: the store does not answer; so it is with all that reads or writes.
         """
-        with self.open(sha256) as stream:
-            content = stream.read()
+        try:
+            content = self._blobs.read(_checked(sha256))
+        except FileNotFoundError as error:
+            raise BlobMissing(f"no blob {sha256!r} in {self.url!r}") from error
         if hashlib.sha256(content).hexdigest() != sha256:
             raise BlobCorrupt(f"blob {sha256!r} in {self.url!r} has changed on disk; restore it from a backup")
         return content
@@ -87,9 +147,47 @@ class Blobs:
         with stream:
             yield stream
 
+    def chunks(self, sha256: str, first: int, size_bytes: int) -> Iterator[bytes]:
+        """Read a part of a blob, unchecked, without reading the rest.
+
+        Raises:
+            BlobMissing: it is not there; raised at the first chunk.
+        """
+        try:
+            yield from self._blobs.chunks(_checked(sha256), first, size_bytes)
+        except FileNotFoundError as error:
+            raise BlobMissing(f"no blob {sha256!r} in {self.url!r}") from error
+
+    def size(self, sha256: str) -> int:
+        """Give the length of a blob in bytes.
+
+        Raises:
+            BlobMissing: it is not there.
+        """
+        try:
+            return self._blobs.size(_checked(sha256))
+        except FileNotFoundError as error:
+            raise BlobMissing(f"no blob {sha256!r} in {self.url!r}") from error
+
     def has(self, sha256: str) -> bool:
         """Say whether a blob is there."""
         return self._blobs.has(_checked(sha256))
+
+    def names(self, prefix: str) -> Iterator[Stored]:
+        """List the blobs whose names begin with two hex digits, "00" to "ff", in no order."""
+        return (stored for stored in self._blobs.names(prefix) if _is_name(stored.sha256))
+
+    def link(self, sha256: str, link: Link) -> str | None:
+        """Give an address from which a client without a key of ours reads a blob; None where the store signs none."""
+        return self._blobs.link(_checked(sha256), link)
+
+    def check(self) -> None:
+        """Make sure that the store can be used.
+
+        Raises:
+            BlobsDown: it does not answer, its bucket is missing, or it refuses us; the message says what to do.
+        """
+        self._blobs.check()
 
     def path(self, sha256: str) -> Path | None:
         """Give the file of a blob that is there, or None where blobs are not local files."""
@@ -98,160 +196,44 @@ class Blobs:
 
     def remove(self, sha256: str) -> None:
         """Take a blob away for good, if it is there: for what only one place names, such as an old checkpoint."""
-        self._blobs.remove(_checked(sha256))
+        try:
+            self._blobs.remove(_checked(sha256))
+        except BlobsDown as error:
+            log.warning("blob %s stays until the next sweep: %s", sha256, error)
 
     def sweep_temporary(self, older_than_s: float = TEMPORARY_AGE_S) -> int:
         """Take away what crashed writers left, and give the number of files."""
         return self._blobs.sweep(time.time() - older_than_s)
 
 
+def _is_name(text: str) -> bool:
+    return len(text) == 64 and set(text) <= set("0123456789abcdef")
+
+
 def _checked(sha256: str) -> str:
-    if len(sha256) != 64 or not set(sha256) <= set("0123456789abcdef"):
+    if not _is_name(sha256):
         raise BlobMissing(f"{sha256!r} is not a sha256 in lower-case hex")
     return sha256
 
 
-def _key(sha256: str) -> str:
-    return f"{sha256[:2]}/{sha256[2:]}"
+def _store(url: str, options: Mapping[str, Any]) -> Store:
+    folder = _local_folder(url)
+    if folder is not None:
+        from store.folder import Folder
 
+        return Folder(folder)
+    if url.startswith(("s3://", "s3a://")):
+        try:
+            from store.bucket import Bucket
+        except ModuleNotFoundError as error:
+            raise BlobError(f"{url!r} needs packages for clusters: pip install 'atelier[cluster]'") from error
+        return Bucket(url)
+    from store.remote import Remote
 
-def _temporary_name() -> str:
-    return f"{TEMPORARY}{os.getpid()}-{time.time_ns()}-{next(_numbers)}"
+    return Remote(url, options)
 
 
 def _local_folder(url: str) -> Path | None:
     if url.startswith(("file://", "local://")):
         return Path(url.partition("://")[2])
     return None if "://" in url else Path(url)
-
-
-class _Folder:
-    """Blobs in a local folder."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root.expanduser().absolute()
-        for number in range(256):
-            (self.root / f"{number:02x}").mkdir(parents=True, exist_ok=True)
-        _sync_folder(self.root)
-
-    def path(self, sha256: str) -> Path:
-        return self.root / _key(sha256)
-
-    def has(self, sha256: str) -> bool:
-        return self.path(sha256).is_file()
-
-    def open(self, sha256: str) -> BinaryIO:
-        return self.path(sha256).open("rb")
-
-    def write(self, contents: dict[str, bytes]) -> None:
-        parts = {
-            self.path(name).parent / _temporary_name(): name
-            for name, content in contents.items()
-            if not _is_whole(self.path(name), len(content))
-        }
-        try:
-            _each(lambda part: _write_synced(part, contents[parts[part]]), list(parts))
-            for part, name in parts.items():
-                part.replace(self.path(name))
-        except BaseException:
-            for part in parts:
-                part.unlink(missing_ok=True)
-            raise
-        # Also the folders of what was there already: another writer may have renamed it a moment ago.
-        _each(_sync_folder, sorted({self.path(name).parent for name in contents}))
-
-    def remove(self, sha256: str) -> None:
-        self.path(sha256).unlink(missing_ok=True)
-
-    def sweep(self, before: float) -> int:
-        swept = 0
-        for part in self.root.glob(f"*/{TEMPORARY}*"):
-            try:
-                if part.stat().st_mtime < before:
-                    part.unlink()
-                    swept += 1
-            except FileNotFoundError:
-                continue  # its writer was alive and has just renamed it
-        return swept
-
-
-class _Remote:
-    """Blobs in another fsspec filesystem: an upload appears whole, or is moved into place."""
-
-    def __init__(self, url: str, options: dict[str, Any]) -> None:
-        import fsspec
-
-        self.filesystem, root = fsspec.core.url_to_fs(url, **options)
-        self.root = root.rstrip("/")
-        protocol = self.filesystem.protocol
-        self.uploads_whole = bool(WHOLE_UPLOADS & set((protocol,) if isinstance(protocol, str) else protocol))
-
-    def _at(self, key: str) -> str:
-        return f"{self.root}/{key}"
-
-    def path(self, _: str) -> Path | None:
-        return None
-
-    def has(self, sha256: str) -> bool:
-        return bool(self.filesystem.exists(self._at(_key(sha256))))
-
-    def open(self, sha256: str) -> BinaryIO:
-        return cast("BinaryIO", self.filesystem.open(self._at(_key(sha256)), "rb"))
-
-    def write(self, contents: dict[str, bytes]) -> None:
-        _each(lambda name: self._write_one(name, contents[name]), [name for name in contents if not self.has(name)])
-
-    def _write_one(self, name: str, content: bytes) -> None:
-        final = self._at(_key(name))
-        if self.uploads_whole:
-            self.filesystem.pipe_file(final, content)
-            return
-        self.filesystem.makedirs(final.rpartition("/")[0], exist_ok=True)
-        part = self._at(f"{name[:2]}/{_temporary_name()}")
-        self.filesystem.pipe_file(part, content)
-        self.filesystem.mv(part, final)
-
-    def remove(self, sha256: str) -> None:
-        if self.has(sha256):
-            self.filesystem.rm_file(self._at(_key(sha256)))
-
-    def sweep(self, before: float) -> int:
-        swept = 0
-        for found in self.filesystem.glob(self._at(f"*/{TEMPORARY}*")):
-            if int(found.rpartition(TEMPORARY)[2].split("-")[1]) / 1e9 < before:
-                self.filesystem.rm_file(found)
-                swept += 1
-        return swept
-
-
-def _is_whole(path: Path, size_bytes: int) -> bool:
-    try:
-        return path.stat().st_size == size_bytes
-    except FileNotFoundError:
-        return False
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _each(work: Callable[[T], None], items: Sequence[T]) -> None:
-    """Run `work` on each item, side by side where there are several; the first failure is raised at the end."""
-    if len(items) < 2:
-        for item in items:
-            work(item)
-        return
-    with ThreadPoolExecutor(min(SYNCING, len(items))) as threads:
-        for _ in threads.map(work, items):
-            pass

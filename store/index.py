@@ -20,7 +20,8 @@ TIMEOUT_S = 10.0
 # A kill between two syncs broke the index with Chroma's own threshold of 1,000 and never with this one: what lies
 # before the first sync is replayed from its write-ahead log.
 SYNC_THRESHOLD = 1_000_000
-HNSW = {"space": "cosine", "sync_threshold": SYNC_THRESHOLD, "ef_search": 200, "ef_construction": 200}
+GRAPH = {"ef_search": 200, "ef_construction": 200, "max_neighbors": 32}
+HNSW = {"space": "cosine", "sync_threshold": SYNC_THRESHOLD, **GRAPH}
 
 
 class IndexDownError(Exception):

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, text, update
 
+from store import presence
 from store.ids import new_id
 from store.tables import messages, runs, solution_calls, step_needs, steps, threads
 from store.transition import Transition
@@ -43,9 +44,20 @@ class NewStep:
     max_attempts: int = 3
 
 
+class Opening(Protocol):
+    """Gives a new run the thread that it belongs to, in the transaction in which the run is stored."""
+
+    def open(self, t: Transition, owner: str, run_id: str, request: str) -> str:
+        """Give the thread's id."""
+
+
 @dataclass(frozen=True)
 class NewRun:
-    """What a client asks for: words (`request`), or a plan that came ready with its `steps`."""
+    """What a client asks for: words (`request`), or a plan that came ready with its `steps`.
+
+    Attributes:
+        before: where the thread is not there yet: makes it.
+    """
 
     owner: str
     request: str | None = None
@@ -58,6 +70,9 @@ class NewRun:
     plan_only: bool = False
     idempotency_key: str | None = None
     max_attempts: int = 3
+    traceparent: str | None = None
+    before: Opening | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,7 @@ def accept(t: Transition, new: NewRun) -> Accepted:
     Raises:
         UnknownId: the thread is not there.
     """
-    seen = _seen(t, new)
+    seen = seen_before(t, new)
     if seen is not None:
         return Accepted(seen, created=False)
     if new.thread_id is not None:
@@ -94,6 +109,8 @@ def accept(t: Transition, new: NewRun) -> Accepted:
             plan_only=new.plan_only,
             needs_approval=new.needs_approval,
             idempotency_key=new.idempotency_key,
+            traceparent=new.traceparent,
+            key_id=new.key_id,
             last_event=0,
             created_at=t.now,
         )
@@ -101,10 +118,14 @@ def accept(t: Transition, new: NewRun) -> Accepted:
         .returning(runs.c.id)
     ).first()
     if stored is None:  # the same key came in twice at once
-        return Accepted(str(_seen(t, new)), created=False)
+        return Accepted(str(seen_before(t, new)), created=False)
     t.emit(run_id, "run.created", request=new.request)
-    if new.thread_id is not None and new.request is not None:
-        add_message(t, new.thread_id, "user", new.request, run_id)
+    thread_id = new.thread_id
+    if new.before is not None:
+        thread_id = new.before.open(t, new.owner, run_id, new.request or "")
+        t.connection.execute(update(runs).where(runs.c.id == run_id).values(thread_id=thread_id))
+    if thread_id is not None and new.request is not None:
+        add_message(t, thread_id, "user", new.request, run_id)
     if new.plan is None:
         step = NewStep("plan", PLAN, {}, PLANNER_QUEUE, max_attempts=new.max_attempts)
         add_steps(t, run_id, new.owner, new.priority, [step], first_position=-1)
@@ -125,7 +146,8 @@ def _wait(t: Transition, run_id: str, plan: Mapping[str, Any], *, why: str | Non
     t.emit(run_id, "approval.required", plan=dict(plan), why=why)
 
 
-def _seen(t: Transition, new: NewRun) -> str | None:
+def seen_before(t: Transition, new: NewRun) -> str | None:
+    """Give the run that the same idempotency key was used for."""
     if new.idempotency_key is None:
         return None
     return t.connection.execute(
@@ -170,9 +192,16 @@ def add_steps(
         t.connection.execute(insert(step_needs), needs)
     for step in new:
         if not step.needs:
-            if not step.tool.startswith("studio."):
-                t.emit(run_id, "step.queued", step=step.name, tool=step.tool)
+            _tell_queued(t, run_id, step)
             t.wake("step", ids[step.name], step.queue, priority)
+
+
+def _tell_queued(t: Transition, run_id: str, step: Any) -> None:
+    """Say that a step is queued, and at once whether nobody is there to run it. `step`: name, tool, queue."""
+    if step.tool.startswith("studio."):
+        return
+    why = presence.unserved(t.connection, step.queue, step.tool)
+    t.emit(run_id, "step.queued", step=step.name, tool=step.tool, **({} if why is None else {"unserved": why}))
 
 
 def save_plan(
@@ -292,19 +321,50 @@ def cancel(t: Transition, owner: str, run_id: str) -> str:
     run = require(t.connection, owner, run_id)
     if run.status not in OPEN_RUN or run.status == "cancelling":
         return str(run.status)
+    t.connection.execute(update(runs).where(runs.c.id == run_id).values(status="cancelling"))
+    _drop_idle(t, run_id)
+    return str(_row(t.connection, run_id).status)
+
+
+def _drop_idle(t: Transition, run_id: str) -> None:
+    """Cancel the steps of a cancelling run that nobody works on, and end the run if that was all. Hold it before."""
+    # A claim holds its step and then wants the run, which is held here: who is claimed just now is not waited for.
+    idle = select(steps.c.id).where(steps.c.run_id == run_id, steps.c.status.in_(("waiting", "queued")))
     dropped = list(
         t.connection.execute(
             update(steps)
-            .where(steps.c.run_id == run_id, steps.c.status.in_(("waiting", "queued")))
+            .where(steps.c.id.in_(idle.with_for_update(skip_locked=True)))
             .values(status="cancelled", ended_at=t.now)
             .returning(steps.c.id)
         ).scalars()
     )
     if dropped:
         t.heard("step", dropped)
-    t.connection.execute(update(runs).where(runs.c.id == run_id).values(status="cancelling"))
     advance(t, run_id)
-    return str(_row(t.connection, run_id).status)
+
+
+# The status stands in the text, as in the index of open runs.
+_LEFT = (
+    select(runs.c.id)
+    .where(
+        text("runs.status = 'cancelling'"),
+        select(steps.c.id).where(steps.c.run_id == runs.c.id, steps.c.status.in_(("waiting", "queued"))).exists(),
+    )
+    .order_by(runs.c.id)
+    .limit(100)
+)
+
+
+def left_behind(connection: Connection) -> list[str]:
+    """Give runs that are cancelled and have steps that `cancel` passed over, because a claim held them and gave up."""
+    return list(connection.execute(_LEFT).scalars())
+
+
+def drop_left_behind(t: Transition) -> None:
+    """Cancel what `left_behind` gives."""
+    for run_id in left_behind(t.connection):
+        t.lock_run(run_id)
+        _drop_idle(t, run_id)
 
 
 def approve(t: Transition, owner: str, run_id: str, plan: Mapping[str, Any], new: Sequence[NewStep]) -> None:
@@ -367,10 +427,14 @@ def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) 
 
 
 def queue_step(t: Transition, run_id: str, row: Any) -> None:
-    """Make a step claimable and call a worker. `row`: id, name, tool, queue, priority."""
-    t.connection.execute(update(steps).where(steps.c.id == row.id).values(status="queued", available_at=t.now))
-    if not row.tool.startswith("studio."):
-        t.emit(run_id, "step.queued", step=row.name, tool=row.tool)
+    """Make a step claimable and call a worker. `row`: id, name, tool, queue, priority.
+
+    It is as old as its run: a run that was begun is ended before those that came later.
+    """
+    t.connection.execute(
+        update(steps).where(steps.c.id == row.id).values(status="queued", available_at=steps.c.created_at)
+    )
+    _tell_queued(t, run_id, row)
     t.wake("step", row.id, row.queue, row.priority)
 
 
@@ -417,6 +481,12 @@ def require(connection: Connection, owner: str, run_id: str) -> Row[Any]:
     if row is None:
         raise UnknownId(f"there is no run {run_id!r}")
     return row
+
+
+def traceparents(connection: Connection, run_ids: Sequence[str]) -> dict[str, str]:
+    """Give the trace contexts of the requests that runs came with, where there were any."""
+    known = select(runs.c.id, runs.c.traceparent).where(runs.c.id.in_(run_ids), runs.c.traceparent.is_not(None))
+    return {row.id: row.traceparent for row in connection.execute(known)}
 
 
 def open_in_batch(connection: Connection, batch_id: str) -> int:

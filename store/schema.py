@@ -22,25 +22,32 @@ def config() -> Config:
     return made
 
 
-def migrate(database: Database) -> None:
-    """Run the migrations that are missing; safe to call from several processes at once."""
+def migrate(database: Database, to: str = "head") -> None:
+    """Run the migrations that are missing, up to a revision; safe to call from several processes at once."""
 
     def change(connection: Connection) -> None:
         if not database.is_sqlite:
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         made = config()
         made.attributes["connection"] = connection
-        command.upgrade(made, "head")
+        command.upgrade(made, to)
 
     database.transact(change)
 
 
+def head() -> str:
+    """Give the number of the newest schema that this version knows."""
+    return max(file.name.split("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+
+
+def revision(connection: Connection) -> str | None:
+    """Give the number of the schema that a database has; None: it was never migrated."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
 def is_current(database: Database) -> bool:
     """Say whether the database has the newest schema."""
-    from alembic.script import ScriptDirectory
-
-    head = ScriptDirectory.from_config(config()).get_current_head()
     with database.read() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return False
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar() == head
+        return revision(connection) == head()

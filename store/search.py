@@ -19,16 +19,19 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, bindparam, func, select, update
 
-from store import assets
+from store import assets, library
 from store.assets import Asset
 from store.database import Database
 from store.index import Index, IndexDownError, nearest
+from store.library import EVERYTHING, Filter
 from store.tables import assets as assets_table
 from store.tables import vectors
 
 log = logging.getLogger(__name__)
 
 TEXT_SPACES = "text/%"
+FEW_ROWS = 1000  # an owner with no more vectors has them all compared: as fast as asking, and a graph of neighbours
+# overlooks some of what is near where captions resemble each other
 EXACT_ROWS = 2000  # a filter that leaves at most so many is answered by comparing with all of them
 FIRST_ASK = 16
 WIDER = 4
@@ -63,8 +66,7 @@ def search(
     owner: str,
     space: str,
     vector: np.ndarray | None,
-    kind: str | None = None,
-    tags: Sequence[str] = (),
+    wanted: Filter = EVERYTHING,
     limit: int = 10,
     exclude: Sequence[str] = (),
 ) -> list[Hit]:
@@ -73,15 +75,15 @@ def search(
     Args:
         index: None where there is none to trust.
         vector: (D,) of any length above 0, in `space`.
-        kind, tags: only assets of this kind, with all of these tags.
+        wanted: only assets that fit it.
         exclude: ids that are not wanted.
     """
     limit = max(1, limit)
     with database.read() as connection:
         if vector is None:
-            return _newest(connection, owner, kind, tags, limit, exclude)
-        looked = _Look(connection, owner, space, _unit(vector), kind, tuple(tags), limit, frozenset(exclude))
-        if index is None:
+            return _newest(connection, owner, wanted, limit, exclude)
+        looked = _Look(connection, owner, space, _unit(vector), wanted, limit, frozenset(exclude))
+        if index is None or looked.is_small():
             return looked.exactly()
         try:
             return looked.through(index)
@@ -98,15 +100,20 @@ class _Look:
     owner: str
     space: str
     vector: np.ndarray
-    kind: str | None
-    tags: tuple[str, ...]
+    wanted: Filter
     limit: int
     exclude: frozenset[str]
+
+    def is_small(self) -> bool:
+        """Say whether comparing with all vectors of the owner is as fast as asking an index."""
+        own = select(vectors.c.asset_id).where(vectors.c.owner == self.owner, vectors.c.space == self.space)
+        some = own.limit(FEW_ROWS + 1).subquery()
+        return bool(self.connection.execute(select(func.count()).select_from(some)).scalar_one() <= FEW_ROWS)
 
     def exactly(self) -> list[Hit]:
         """Compare with every vector that fits."""
         query = select(vectors.c.asset_id, vectors.c.content).where(vectors.c.space == self.space)
-        if self.kind is None and not self.tags:
+        if self.wanted.is_open:
             query = query.where(vectors.c.owner == self.owner)
         else:
             query = query.where(vectors.c.asset_id.in_(self._matching()))
@@ -115,11 +122,10 @@ class _Look:
     def through(self, index: Index) -> list[Hit]:
         """Ask the index for more and more until enough of what it gives is right."""
         # Read before the index is asked: what it takes in between is then found twice rather than never.
-        fresh = self._compared(
-            select(vectors.c.asset_id, vectors.c.content).where(
-                vectors.c.owner == self.owner, vectors.c.space == self.space, vectors.c.indexed_at.is_(None)
-            )
+        unindexed = select(vectors.c.asset_id, vectors.c.content).where(
+            vectors.c.owner == self.owner, vectors.c.space == self.space, vectors.c.indexed_at.is_(None)
         )
+        fresh = self._compared(self._fitting(unindexed))
         ask = max(FIRST_ASK, 2 * self.limit) + len(self.exclude)
         while ask <= WIDEST_ASK:
             proposed = index.query(self.owner, self.space, self.vector, ask)
@@ -148,20 +154,23 @@ class _Look:
             .where(vectors.c.owner == self.owner, vectors.c.space == self.space, vectors.c.digest.in_(digests))
             .order_by(vectors.c.asset_id.desc())
         )
-        if self.kind is None and not self.tags:
+        return self._fitting(query)
+
+    def _fitting(self, query: Any) -> Any:
+        """Narrow a query for vectors to those of what fits."""
+        if self.wanted.is_open:
             return query
         query = query.join(assets_table, assets_table.c.id == vectors.c.asset_id)
-        return query.where(*assets.filters(self.owner, self.kind, self.tags, by="row"))
+        return query.where(*library.conditions(self.owner, self.wanted, by="row"))
 
     def _matching(self) -> Any:
         """Give the query for the ids of what fits the filter."""
-        return select(assets_table.c.id).where(
-            *assets.filters(self.owner, self.kind, self.tags, by="tags" if self.tags else "owner")
-        )
+        by = library.beginning(self.connection, self.wanted)
+        return select(assets_table.c.id).where(*library.conditions(self.owner, self.wanted, by=by))
 
     def _is_selective(self) -> bool:
         """Say whether the filter leaves so few assets that comparing with all of them is fast."""
-        if self.kind is None and not self.tags:
+        if self.wanted.is_open:
             return False
         some = self._matching().limit(EXACT_ROWS + 1).subquery()
         return self.connection.execute(select(func.count()).select_from(some)).scalar_one() <= EXACT_ROWS
@@ -176,20 +185,16 @@ class _Look:
         return nearest(ids, matrix, self.vector, limit or len(ids))
 
     def _checked(self, found: Sequence[tuple[str, float]]) -> list[Hit]:
-        """Keep, in order, the assets that are there, the owner's and fit; load no more than can be needed."""
+        """Keep, in order, the assets that are there and the owner's; load no more than can be needed."""
         wanted = [(id_, score) for id_, score in found if id_ not in self.exclude]
         hits: list[Hit] = []
         for start in range(0, len(wanted), self.limit):
             some = dict(wanted[start : start + self.limit])
             loaded = assets.get_many(self.connection, self.owner, list(some))
-            hits += [Hit(asset, _cosine(some[asset.id])) for asset in loaded if self._fits(asset)]
+            hits += [Hit(asset, _cosine(some[asset.id])) for asset in loaded]
             if len(hits) >= self.limit:
                 break
         return hits
-
-    def _fits(self, asset: Asset) -> bool:
-        tags = assets.clean_tags(self.tags)
-        return (self.kind is None or asset.kind == self.kind) and set(tags) <= set(asset.tags)
 
 
 def pending(connection: Connection, limit: int = PUSH_ROWS) -> list[Pending]:
@@ -264,12 +269,11 @@ def rebuild(
     return done
 
 
-def _newest(
-    connection: Connection, owner: str, kind: str | None, tags: Sequence[str], limit: int, exclude: Sequence[str]
-) -> list[Hit]:
+def _newest(connection: Connection, owner: str, wanted: Filter, limit: int, exclude: Sequence[str]) -> list[Hit]:
+    by = library.beginning(connection, wanted)
     query = (
         select(assets_table.c.id)
-        .where(*assets.filters(owner, kind, tags), assets_table.c.id.not_in(exclude))
+        .where(*library.conditions(owner, wanted, by=by), assets_table.c.id.not_in(exclude))
         .order_by(assets_table.c.created_at.desc(), assets_table.c.id.desc())
         .limit(limit)
     )

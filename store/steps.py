@@ -5,18 +5,21 @@ Every write of a result names the token of its claim. A worker that lost its lea
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, and_, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, Select, Update, and_, bindparam, func, or_, select, text, update
 
 from store import runs as run_rows
+from store import turns
 from store.runs import PLAN
-from store.tables import runs, shares, step_assets, step_needs, steps
+from store.tables import QUEUED, runs, shares, step_assets, step_needs, steps
 from store.transition import Transition
+from store.turns import Line
 
 RETRY_BACKOFF_S = 1.0
+CLOCKS_S = 0.05  # a step is due this much early: the machines' readings of the one clock differ by less
 
 
 class LeaseLost(Exception):
@@ -66,14 +69,19 @@ def _taking(ids: Select[Any]) -> Update:
 
 
 # Statements that every step needs are built once: building one costs as much as running it.
-_CLAIMABLE = and_(steps.c.status == "queued", steps.c.available_at <= bindparam("of_now"))
-_CLAIM_NEXT = _taking(
+_CLAIMABLE = and_(steps.c.status == "queued", steps.c.available_at <= bindparam("of_due"))
+_CLAIM_FIRST = _taking(
     select(steps.c.id)
-    .select_from(steps.outerjoin(shares, shares.c.owner == steps.c.owner))
-    .where(_CLAIMABLE, steps.c.queue.in_(bindparam("of_queues", expanding=True)))
-    .order_by(steps.c.priority, func.coalesce(shares.c.served_at, 0), steps.c.created_at, steps.c.position)
+    .where(
+        _CLAIMABLE,
+        steps.c.queue == bindparam("of_queue"),
+        steps.c.tool == bindparam("of_tool"),
+        steps.c.priority == bindparam("of_priority"),
+        steps.c.owner == bindparam("of_owner"),
+    )
+    .order_by(steps.c.available_at, steps.c.position)
     .limit(1)
-    .with_for_update(skip_locked=True, of=steps)
+    .with_for_update(skip_locked=True)
 )
 _CLAIM_SIBLINGS = _taking(
     select(steps.c.id)
@@ -83,7 +91,7 @@ _CLAIM_SIBLINGS = _taking(
         steps.c.batch_key == bindparam("of_key"),
         steps.c.attempts == 0,
     )
-    .order_by(steps.c.priority, steps.c.created_at, steps.c.position)
+    .order_by(steps.c.priority, steps.c.available_at, steps.c.position)
     .limit(bindparam("of_room"))
     .with_for_update(skip_locked=True)
 )
@@ -96,26 +104,29 @@ def claim(
     worker: str,
     lease_s: float,
     batch_sizes: Mapping[str, int],
+    tools: Sequence[str] | None = None,
 ) -> list[Claim]:
     """Claim the next step, and the waiting steps that can share its call.
 
-    The order is priority, then the owner who was served longest ago, then age. A step that died before runs alone,
-    so that one that kills its process takes no other with it.
+    The order is priority, then the owner who was served longest ago, then age; see `store.turns`. A step that died
+    before runs alone, so that one that kills its process takes no other with it.
 
     Args:
         queues: the queues that this worker serves.
         worker: its name, for people and for `release`.
         lease_s: seconds until the lease ends unless it is renewed.
         batch_sizes: the most steps a call takes, by tool; a tool that is not named runs alone.
+        tools: the tools that this worker can run; others are left to workers that can. None: all of its queues.
 
     Returns:
         The claimed steps, the first being the one that was next; empty if there is no work.
     """
-    given = {"of_now": t.now, "of_until": t.now + lease_s, "of_worker": worker}
-    rows = t.connection.execute(_CLAIM_NEXT, {**given, "of_queues": list(queues)}).all()
-    if not rows:
+    due = t.now + CLOCKS_S
+    given = {"of_now": t.now, "of_due": due, "of_until": t.now + lease_s, "of_worker": worker}
+    first = _first(t, turns.lines(t.connection, queues, due, tools), given)
+    if first is None:
         return []
-    first = rows[0]
+    rows = [first]
     room = batch_sizes.get(first.tool, 1) - 1
     if room > 0 and first.batch_key is not None and first.attempts == 1:
         like_it = {"of_queue": first.queue, "of_key": first.batch_key, "of_room": room}
@@ -126,12 +137,43 @@ def claim(
     return [_claim(t.connection, row) for row in rows]
 
 
-def _served(t: Transition, owners: set[str]) -> None:
-    statement = t.upsert(shares)
-    t.connection.execute(
-        statement.on_conflict_do_update(index_elements=["owner"], set_={"served_at": statement.excluded.served_at}),
-        [{"owner": owner, "served_at": t.now} for owner in sorted(owners)],
+def _first(t: Transition, lines: Iterable[Line], given: Mapping[str, Any]) -> Row[Any] | None:
+    """Claim the oldest step of the first line that has one which nobody else is taking."""
+    for line in lines:
+        its = {
+            "of_queue": line.queue,
+            "of_tool": line.tool,
+            "of_priority": line.priority,
+            "of_owner": line.owner,
+        }
+        row = t.connection.execute(_CLAIM_FIRST, {**given, **its}).first()
+        if row is not None:
+            return row
+    return None
+
+
+_SERVED = (
+    update(shares)
+    .where(
+        shares.c.owner.in_(
+            select(shares.c.owner)
+            .where(shares.c.owner.in_(bindparam("of_owners", expanding=True)))
+            .order_by(shares.c.owner)
+            .with_for_update(skip_locked=True)
+        )
     )
+    .values(served_at=bindparam("of_now"))
+)
+
+
+def _served(t: Transition, owners: set[str]) -> None:
+    """Note who was served; whom another worker serves at this moment need not wait for its commit."""
+    if t.connection.execute(_SERVED, {"of_owners": sorted(owners), "of_now": t.now}).rowcount < len(owners):
+        known = select(shares.c.owner).where(shares.c.owner.in_(owners))
+        new = owners - set(t.connection.execute(known).scalars())
+        if new:
+            rows = [{"owner": owner, "served_at": t.now} for owner in sorted(new)]
+            t.connection.execute(t.upsert(shares).on_conflict_do_nothing(index_elements=["owner"]), rows)
 
 
 _BEGIN = (
@@ -145,7 +187,10 @@ _BEGIN = (
 def _started(t: Transition, rows: Sequence[Row[Any]]) -> None:
     """Say that the steps of one call have begun, and their runs with them."""
     status = "planning" if rows[0].tool == PLAN else "in_progress"
-    given = {"of_runs": sorted({row.run_id for row in rows}), "of_status": status, "of_now": t.now}
+    run_ids = sorted({row.run_id for row in rows})
+    if len(run_ids) > 1:
+        t.lock_runs(run_ids)
+    given = {"of_runs": run_ids, "of_status": status, "of_now": t.now}
     begun = set(t.connection.execute(_BEGIN, given).scalars())
     for row in rows:
         if row.run_id in begun and status == "in_progress":
@@ -274,9 +319,12 @@ def stop(t: Transition, claim_: Claim) -> None:
 def reap(t: Transition) -> int:
     """Take back the steps whose lease ended: queue them again, or bury them after the last attempt.
 
+    Steps that were passed over when their run was cancelled are cancelled.
+
     Returns:
         How many there were.
     """
+    run_rows.drop_left_behind(t)
     ended = and_(steps.c.status == "in_progress", steps.c.lease_until < t.now)
     seen = t.connection.execute(
         select(steps.c.id, steps.c.run_id).where(ended).order_by(steps.c.run_id, steps.c.id).limit(200)
@@ -313,23 +361,20 @@ def _take_back(t: Transition, row: Row[Any]) -> None:
 def any_expired(connection: Connection, now: float) -> bool:
     """Say, without a lock, whether `reap` has anything to do."""
     expired = select(steps.c.id).where(steps.c.status == "in_progress", steps.c.lease_until < now).limit(1)
-    return connection.execute(expired).first() is not None
+    return connection.execute(expired).first() is not None or bool(run_rows.left_behind(connection))
 
 
-_WAITING = (
-    select(steps.c.id)
-    .where(
-        steps.c.status == "queued",
-        steps.c.queue.in_(bindparam("of_queues", expanding=True)),
-        steps.c.available_at <= bindparam("of_before"),
-    )
-    .limit(1)
-)
+def any_queued(connection: Connection, queues: Sequence[str]) -> bool:
+    """Say, for the price of one look at an index, whether any step of these queues waits; perhaps for later."""
+    waiting = select(steps.c.id).where(text(QUEUED), steps.c.queue.in_(queues)).limit(1)  # its words: a partial index
+    return connection.execute(waiting).first() is not None
 
 
-def any_claimable(connection: Connection, queues: Sequence[str], before: float) -> bool:
-    """Say, without a lock, whether a step of these queues could have been claimed at the time `before`."""
-    return connection.execute(_WAITING, {"of_queues": list(queues), "of_before": before}).first() is not None
+def any_claimable(
+    connection: Connection, queues: Sequence[str], before: float, tools: Sequence[str] | None = None
+) -> bool:
+    """Say, without a lock, whether a step of these queues and tools could have been claimed at the time `before`."""
+    return next(turns.lines(connection, queues, before + CLOCKS_S, tools), None) is not None
 
 
 def release(connection: Connection, worker: str, now: float) -> int:

@@ -64,10 +64,16 @@ batches = Table(
     Column("position_bytes", BigInteger, nullable=False, default=0),  # how far the input was read
     Column("lines", Integer, nullable=False, default=0),  # how many lines were read
     Column("exhausted", Boolean, nullable=False, default=False),  # the whole input was read
+    Column("input_file_id", String(40)),  # where it came as OpenAI's clients send it
+    Column("endpoint", String(80)),  # the same: what each line asks
+    Column("labels", JSON),  # the same: what the client calls metadata
     Column("created_at", Double, nullable=False),
     Column("ended_at", Double),
     Index(None, "owner", "created_at"),
 )
+
+BY_KEY = "key_id IS NOT NULL"
+OPEN_RUNS = "status IN ('pending', 'planning', 'waiting_approval', 'in_progress', 'cancelling')"
 
 runs = Table(
     "runs",
@@ -86,14 +92,24 @@ runs = Table(
     Column("error", JSON),
     Column("idempotency_key", String(200)),
     Column("last_event", Integer, nullable=False, default=0),  # highest sequence number given
+    Column("traceparent", String(55)),  # W3C Trace Context of the request that it came with
+    Column("key_id", String(40)),  # of the key that it was asked with; None: no key, or a part of a batch
     Column("created_at", Double, nullable=False),
     Column("started_at", Double),
     Column("ended_at", Double),
-    Index(None, "owner", "created_at"),
+    Index(None, "owner", "id"),  # lists are by id, which sorts by time
     Index(None, "thread_id"),
     Index(None, "batch_id", "status"),
+    Index("ix_runs_key", "key_id", "created_at", sqlite_where=text(BY_KEY), postgresql_where=text(BY_KEY)),
+    Index("ix_runs_open", "status", sqlite_where=text(OPEN_RUNS), postgresql_where=text(OPEN_RUNS)),
     UniqueConstraint("owner", "idempotency_key"),
 )
+
+QUEUED = "status = 'queued'"
+UNTRIED = "status = 'queued' AND attempts = 0"
+HELD = "status = 'in_progress'"
+LINES = ("queue", "tool", "priority", "owner", "available_at", "position")
+SIBLINGS = ("queue", "batch_key", "priority", "available_at", "position")
 
 # Planning and answering are steps too (tools "studio.plan" and "studio.reply"), so that one lease, one reaper
 # and one attempt counter serve all work. Their names begin with "studio."; plans cannot use them.
@@ -111,7 +127,7 @@ steps = Table(
     Column("batch_key", String(200)),
     Column("status", String(20), nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("available_at", Double, nullable=False),  # not claimed before
+    Column("available_at", Double, nullable=False),  # not claimed before; its age counts from here
     Column("attempts", Integer, nullable=False, default=0),  # counted at the claim
     Column("max_attempts", Integer, nullable=False, default=3),
     Column("token", Integer, nullable=False, default=0),  # the fence: raised at each claim
@@ -124,8 +140,11 @@ steps = Table(
     Column("started_at", Double),
     Column("ended_at", Double),
     UniqueConstraint("run_id", "name"),
-    Index(None, "status", "queue", "priority", "available_at"),
-    Index(None, "owner", "recipe_hash"),
+    # What waits, line by line; what can share a call; what a dead worker may hold. They hold what is open, no more.
+    Index("ix_steps_lines", *LINES, sqlite_where=text(QUEUED), postgresql_where=text(QUEUED)),
+    Index("ix_steps_siblings", *SIBLINGS, sqlite_where=text(UNTRIED), postgresql_where=text(UNTRIED)),
+    Index("ix_steps_leases", "lease_until", sqlite_where=text(HELD), postgresql_where=text(HELD)),
+    Index(None, "owner", "recipe_hash", "ended_at"),
 )
 
 step_needs = Table(
@@ -259,6 +278,100 @@ workers = Table(
     Column("started_at", Double, nullable=False),
     Column("seen_at", Double, nullable=False),
     Column("models", JSON, nullable=False),  # resident families, and how often each was loaded
+    # What it can do. None: a worker of a release before these columns.
+    Column("host", String(255)),
+    Column("version", String(40)),
+    Column("device", JSON),  # {"kind": "cpu" or "cuda", "name", "memory_bytes"}
+    Column("tools", JSON),  # the tools that it runs; None: all of its queues
+    Column("families", JSON),  # the nets that it may load; None: all
+    Column("slots", Integer),  # steps at once
+    Column("busy", Integer),  # steps that it holds
+    Column("draining", Boolean),  # it was asked to end and takes nothing new
+)
+
+# Who may ask: only the hash of a key is kept.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("name", String(80), nullable=False),  # for people
+    Column("scopes", JSON, nullable=False),  # of read, make, admin
+    Column("sha256", String(64), nullable=False, unique=True),
+    Column("hint", String(16), nullable=False),  # its first letters
+    Column("created_at", Double, nullable=False),
+    Column("expires_at", Double),
+    Column("used_at", Double),  # to the minute
+    Column("revoked_at", Double),
+    Column("limits", JSON),  # how much may be asked with it; None: no limit
+    Index(None, "owner", "created_at"),
+)
+
+# Where an owner wants to hear what ended.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),  # names of events
+    Column("secret", Text, nullable=False),  # to sign with; the receiver has it too
+    Column("active", Boolean, nullable=False, default=True),
+    Column("created_at", Double, nullable=False),
+    Index(None, "owner", "created_at"),
+)
+
+DUE = "state = 'waiting'"
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", String(40), primary_key=True),  # the same at each attempt: receivers know a message by it
+    Column("webhook_id", ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("event", String(40), nullable=False),
+    Column("subject_id", String(40), nullable=False),  # the run or the batch
+    Column("state", String(16), nullable=False),  # waiting, delivered, failed
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("due_at", Double, nullable=False),
+    Column("status_code", Integer),  # the last answer
+    Column("error", Text),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    UniqueConstraint("webhook_id", "subject_id", "event"),
+    Index("ix_deliveries_due", "due_at", sqlite_where=text(DUE), postgresql_where=text(DUE)),
+)
+
+# What clients uploaded to be used later, as OpenAI's clients do.
+files = Table(
+    "files",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("purpose", String(40), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Double, nullable=False),
+    Index(None, "owner", "id"),
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("owner", String(80), nullable=False),
+    Column("name", String(80), nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("owner", "name"),
+)
+
+collection_assets = Table(
+    "collection_assets",
+    metadata,
+    Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), primary_key=True),
+    Column("asset_id", ForeignKey("assets.id", ondelete="CASCADE"), primary_key=True),
+    Column("added_at", Double, nullable=False),
+    Index(None, "asset_id"),
 )
 
 # What a company plugged in. The tools that a plan can use are the approved ones, whatever the solution says today.

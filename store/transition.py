@@ -7,17 +7,18 @@ sent again, because its outbox row stays until the work is claimed.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from store import deliveries
 from store.database import Database
-from store.tables import events, outbox, runs
+from store.tables import events, outbox, runs, steps
 
 T = TypeVar("T")
 RESEND_S = 3.0  # a wake-up call that nobody answered is sent again after this, then after twice this, …
@@ -38,6 +39,18 @@ _ADD_EVENTS = insert(events)
 _HEARD = delete(outbox).where(
     outbox.c.task == bindparam("of_task"), outbox.c.ref_id.in_(bindparam("of_refs", expanding=True))
 )
+# A step that was put off and is due is as old as it was before.
+_PUT_OFF = (
+    select(steps.c.id)
+    .where(
+        steps.c.id.in_(bindparam("of_steps", expanding=True)),
+        steps.c.status == "queued",
+        steps.c.available_at > steps.c.created_at,
+        steps.c.available_at <= bindparam("of_now"),
+    )
+    .with_for_update(skip_locked=True)
+)
+_AGED = update(steps).where(steps.c.id.in_(_PUT_OFF)).values(available_at=steps.c.created_at)
 
 
 @dataclass(frozen=True)
@@ -57,12 +70,20 @@ class Transition:
         self.connection = connection
         self.now = now
         self.wakes: list[Wake] = []
+        self.told: set[str] = set()  # the runs of which something was said
         self._outbox: list[dict[str, Any]] = []
         self._events: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+        self._for_webhooks: list[tuple[str, str]] = []
 
     def emit(self, run_id: str, event: str, **fields: Any) -> None:
         """Add an event to a run; it gets its sequence number when the transition is flushed."""
         self._events[run_id].append((event, fields))
+        if event in deliveries.OF_RUNS:
+            self.announce(event, run_id)
+
+    def announce(self, event: str, subject_id: str) -> None:
+        """Let the webhooks of its owner hear of a run or a batch."""
+        self._for_webhooks.append((event, subject_id))
 
     def wake(self, task: str, ref_id: str, queue: str, priority: int = 0, *, delay_s: float = 0) -> None:
         """Call a worker after the commit (or after `delay_s`), again and again until `heard`."""
@@ -89,10 +110,14 @@ class Transition:
         return (postgresql if self.connection.dialect.name == "postgresql" else sqlite).insert(table)
 
     def flush(self) -> None:
-        """Write the events and the outbox rows."""
+        """Write the events, what webhooks are to hear of them, and the outbox rows."""
         if self._events:
             self.connection.execute(_ADD_EVENTS, self._numbered())
+            self.told.update(self._events)
         self._events.clear()
+        if self._for_webhooks:
+            deliveries.note(self.connection, self.upsert, self._for_webhooks, self.now)
+        self._for_webhooks.clear()
         if self._outbox:
             statement = self.upsert(outbox)
             self.connection.execute(
@@ -100,7 +125,7 @@ class Transition:
                     index_elements=["task", "ref_id"],
                     set_={"due_at": statement.excluded.due_at, "queue": statement.excluded.queue, "sends": 0},
                 ),
-                self._outbox,
+                sorted(self._outbox, key=itemgetter("task", "ref_id")),  # always in the same order, as runs are held
             )
 
     def _numbered(self) -> list[dict[str, Any]]:
@@ -121,29 +146,35 @@ class Transition:
         ]
 
 
-def run(database: Database, change: Callable[[Transition], T], *, durable: bool = False) -> tuple[T, list[Wake]]:
+def run(
+    database: Database, change: Callable[[Transition], T], *, durable: bool = False, patience_s: float = 0
+) -> tuple[T, list[Wake]]:
     """Commit one change of state.
 
     Args:
         change: the transition; may run again after a deadlock.
         durable: survives a loss of power; for what was promised to a client.
+        patience_s: how long to wait for a database that is away; see `Database.transact`.
 
     Returns:
         What the change gave, and the wake-up calls to send now.
     """
 
-    def once(connection: Connection) -> tuple[T, list[Wake]]:
-        transition = Transition(connection, time.time())
+    def once(connection: Connection) -> tuple[T, Transition]:
+        transition = Transition(connection, database.clock.now())  # not before the lock: others wrote meanwhile
         result = change(transition)
         transition.flush()
-        return result, transition.wakes
+        return result, transition
 
-    return database.transact(once, durable=durable)
+    result, made = database.transact(once, durable=durable, patience_s=patience_s)
+    if database.notices is not None and made.told:
+        database.notices.tell(made.told)
+    return result, made.wakes
 
 
 def due(database: Database, limit: int = 200) -> list[Wake]:
     """Give the wake-up calls that must be sent again, and put off their next sending."""
-    now = time.time()
+    now = database.clock.now()
     with database.read() as connection:  # a look without a lock: most of the time nothing is due
         if connection.execute(select(outbox.c.id).where(outbox.c.due_at <= now).limit(1)).first() is None:
             return []
@@ -161,6 +192,7 @@ def due(database: Database, limit: int = 200) -> list[Wake]:
             connection.execute(
                 update(outbox).where(outbox.c.id == row.id).values(due_at=now + wait, sends=row.sends + 1)
             )
+        connection.execute(_AGED, {"of_steps": [row.ref_id for row in rows if row.task == "step"], "of_now": now})
         return [Wake(row.task, row.ref_id, row.queue) for row in rows]
 
     return database.transact(take)
@@ -169,10 +201,12 @@ def due(database: Database, limit: int = 200) -> list[Wake]:
 def not_sent(database: Database, wakes: Sequence[Wake]) -> None:
     """Note that the broker did not take these: they are due again at once, and not later each time."""
 
+    now = database.clock.now()
+
     def put_back(connection: Connection) -> None:
-        for wake in wakes:
+        for wake in sorted(wakes, key=lambda wake: (wake.task, wake.ref_id)):
             mine = (outbox.c.task == wake.task) & (outbox.c.ref_id == wake.ref_id)
-            connection.execute(update(outbox).where(mine).values(due_at=time.time(), sends=0))
+            connection.execute(update(outbox).where(mine).values(due_at=now, sends=0))
 
     if wakes:
         database.transact(put_back)

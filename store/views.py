@@ -8,11 +8,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, select
 
+from store import presence
 from store.database import Database
 from store.runs import OPEN_RUN, require, require_thread
 from store.tables import messages, runs, step_assets, steps, threads
 
-HIDDEN = ("owner", "idempotency_key", "last_event", "priority")
+HIDDEN = ("owner", "idempotency_key", "last_event", "priority", "key_id")
 
 
 def get(connection: Connection, owner: str, run_id: str) -> dict[str, Any]:
@@ -89,9 +90,13 @@ def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, A
         .order_by(step_assets.c.step_id, step_assets.c.position)
     ):
         by_step.setdefault(asset.step_id, []).append(asset.asset_id)
-    for step in connection.execute(
-        select(*steps.c).where(steps.c.run_id.in_(ids), ~steps.c.tool.startswith("studio.")).order_by(steps.c.position)
-    ):
+    unserved: dict[str, str] = {}
+    for step in connection.execute(select(*steps.c).where(steps.c.run_id.in_(ids)).order_by(steps.c.position)):
+        if step.status == "queued" and step.run_id not in unserved:
+            why = presence.unserved(connection, step.queue, step.tool)
+            unserved |= {} if why is None else {step.run_id: why}
+        if step.tool.startswith("studio."):
+            continue
         by_run[step.run_id].append(
             {
                 "id": step.name,
@@ -109,6 +114,7 @@ def _views(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, A
     views = []
     for row in rows:
         view = {key: value for key, value in row._asdict().items() if key not in HIDDEN}
+        view["unserved"] = unserved.get(row.id)
         view["steps"] = by_run[row.id]
         view["assets"] = [asset for step in by_run[row.id] for asset in step["assets"]]
         views.append(view)
