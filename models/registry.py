@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import platform
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +20,7 @@ _RUNNERS = {
     "cgan": "models.cgan.sample:CGan",
     "upscaler": "models.upscaler.sample:Upscaler",
 }
+_HELPERS = {"cgan": ("vae",), "vae": ("upscaler",)}  # a family draws latents that another decodes, and a third enlarges
 
 
 class CheckpointError(ValueError):
@@ -35,6 +38,56 @@ class Model(Protocol):
 def families() -> tuple[str, ...]:
     """Return the names that `load` knows."""
     return tuple(_RUNNERS)
+
+
+def with_helpers(wanted: Iterable[str]) -> frozenset[str]:
+    """Give families and those that they cannot do without.
+
+    Raises:
+        ValueError: no such family.
+    """
+    found: set[str] = set()
+    left = list(wanted)
+    while left:
+        name = left.pop()
+        if name not in _RUNNERS:
+            raise ValueError(f"unknown model {name!r}; there are {', '.join(_RUNNERS)}")
+        found.add(name)
+        left += [helper for helper in _HELPERS.get(name, ()) if helper not in found]
+    return frozenset(found)
+
+
+def device(wanted: str) -> dict[str, Any]:
+    """Give what nets will run on: its kind ("cpu" or "cuda"), its name and its memory in bytes.
+
+    Args:
+        wanted: auto (a GPU if there is one), cpu or cuda.
+
+    Raises:
+        ValueError: a GPU is wanted, and torch has none.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not _has_card()):
+        return processor()  # found out without torch, which takes seconds to import
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise ValueError(f"torch {torch.__version__} finds no GPU here: use auto or cpu, or install its CUDA build")
+    if not there:
+        return processor()
+    card = torch.cuda.get_device_properties(0)
+    return {"kind": "cuda", "name": card.name, "memory_bytes": int(card.total_memory)}
+
+
+def _has_card() -> bool:
+    """Say whether the system has a device that torch could use: NVIDIA's, AMD's, or one lent by Windows."""
+    return any(Path("/dev", name).exists() for name in ("nvidia0", "nvidiactl", "kfd", "dxg"))
+
+
+def processor() -> dict[str, Any]:
+    """Give this machine's processor as `device` does."""
+    pages, page_bytes = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    return {"kind": "cpu", "name": platform.machine(), "memory_bytes": pages * page_bytes}
 
 
 def weights_hash(*names: str, trained: Mapping[str, str] = _NONE) -> str:
@@ -90,7 +143,7 @@ def load(name: str, weights: Path | None = None, **deps: Any) -> Model:
     Args:
         name: one of `families()`.
         weights: a folder with a manifest; None takes the shipped one.
-        deps: handed to the family's own `load`.
+        deps: handed to the family's own `load`; `device` is "cpu" or "cuda".
 
     Raises:
         ValueError: no such family.
@@ -102,8 +155,8 @@ def load(name: str, weights: Path | None = None, **deps: Any) -> Model:
     return cast(Model, getattr(import_module(module), cls).load(weights, **deps))
 
 
-def load_trained(name: str, content: bytes) -> Model:
-    """Load weights that were trained here from their bytes, once their sha256 is checked.
+def load_trained(name: str, content: bytes, device: str = "cpu") -> Model:
+    """Load weights that were trained here from their bytes, once their sha256 is checked, onto "cpu" or "cuda".
 
     Raises:
         ValueError: no such family is trained here.
@@ -111,7 +164,7 @@ def load_trained(name: str, content: bytes) -> Model:
     """
     if not name.startswith(STYLE):
         raise ValueError(f"nothing called {name!r} is trained here; names begin with {STYLE!r}")
-    return cast(Model, import_module("models.style.sample").Style.from_bytes(content))
+    return cast(Model, import_module("models.style.sample").Style.from_bytes(content, device))
 
 
 @lru_cache

@@ -248,6 +248,8 @@ class ToolSpec:
         batch_key: steps with an equal key may share one call; None runs alone.
         batch: the most jobs a call takes.
         models: families whose weights the result depends on, for given arguments.
+        families: nets that it may ask the workshop for, whatever its arguments; only workers that may load all of
+            them run it.
         cost: pictures that the arguments ask for; budgets add them up.
         examples: requests for the planner's prompt.
         version: raised when the same arguments no longer make the same bytes.
@@ -271,6 +273,7 @@ class ToolSpec:
     batch: int = 1
     batch_key: Callable[[Any], str | None] = _no_batch
     models: Callable[[Any], tuple[str, ...]] = _no_models
+    families: tuple[str, ...] = ()
     cost: Callable[[Any], int] = field(default=lambda args: int(getattr(args, "count", 1)))
     examples: tuple[Example, ...] = ()
     version: int = 1

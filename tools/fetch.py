@@ -116,6 +116,7 @@ class Fetcher:
         content: bytes = b"",
         max_bytes: int,
         timeout_s: float,
+        follow: bool = True,
         on_wait: Callable[[], None] = lambda: None,
     ) -> Fetched:
         """Ask for an address.
@@ -127,6 +128,7 @@ class Fetcher:
             headers: sent to the origin of `url`; after a redirect to another origin only what is harmless.
             max_bytes: the most that the answer may have, unpacked.
             timeout_s: for all of it, redirects and the name's resolution too.
+            follow: False gives a redirect as the answer.
             on_wait: called at least every 0.2 s from the calling thread; what it raises ends the fetch at once and is
                 let through.
 
@@ -137,11 +139,11 @@ class Fetcher:
             TooLarge: the answer is too long.
         """
         watch = Watch(timeout_s, on_wait)
-        ask = _Ask(method.upper(), _readable(url), _sendable(headers or {}), content)
+        ask = _Ask(method.upper(), readable(url), _sendable(headers or {}), content)
         for _ in range(MAX_REDIRECTS + 1):
             answer = self._once(ask, max_bytes, watch)
             where = answer.headers.get("location")
-            if answer.status not in _REDIRECTS or where is None:
+            if not follow or answer.status not in _REDIRECTS or where is None:
                 return answer
             ask = _redirected(ask, answer.status, where)
         raise FetchFailed(f"{shown(url)} redirects more than {MAX_REDIRECTS} times")
@@ -176,7 +178,12 @@ def shown(url: str) -> str:
     return str(httpx.URL(scheme=parsed.scheme, host=parsed.host, port=parsed.port))
 
 
-def _readable(url: str) -> httpx.URL:
+def readable(url: str) -> httpx.URL:
+    """Give an address in its parts, without a fragment.
+
+    Raises:
+        FetchRefused: it cannot be read, is not http or https, or holds a name or password.
+    """
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, TypeError, ValueError) as error:
@@ -198,7 +205,7 @@ def _sendable(headers: Mapping[str, str]) -> dict[str, str]:
 
 def _redirected(ask: _Ask, status: int, where: str) -> _Ask:
     try:
-        url = _readable(str(ask.url.join(where)))
+        url = readable(str(ask.url.join(where)))
     except httpx.InvalidURL as error:
         raise FetchFailed(f"{shown(str(ask.url))} redirects to what is no address") from error
     moved = replace(ask, url=url)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from store.database import Database
 from store.index import Index
 from store.steps import Claim
 from store.transition import Transition, Wake
+from store.turns import OF_SOLUTIONS
 from tools.base import ToolSpec
 from workers.catalogue import Catalogue
 from workers.consult import Shelves
@@ -22,11 +24,14 @@ from workers.leases import Leases
 from workers.messages import Messenger
 from workers.residency import Residency
 from workers.solutions import Solutions
+from workers.watch import Watch
 
 log = logging.getLogger(__name__)
 
 # A step of the studio itself: gets the bench and the claim, gives the change that its completion makes.
 InnerRunner = Callable[["Bench", Claim], Callable[[Transition], None]]
+SOLUTION_QUEUE = "solution"
+PATIENCE_S = 60.0  # with a database that is away; nothing else can be done without it
 Encoder = Any  # models.embedding.TextEncoder or its fake: .encode(texts) -> (N, D), .space, .dim
 
 
@@ -41,6 +46,10 @@ class Bench:
         load_encoder: gives the text encoder; called once, at the first use.
         load_chat: gives the language model (a LangChain chat model); called once, at the first use.
         load_model: gives the model of a family.
+        families: the nets that this worker may load; None: all.
+        host: the machine. version: of this release. device: what nets run on. slots: steps at once.
+        draining: it was asked to end, and claims nothing new.
+        watch: what is shown of the work to those outside.
     """
 
     name: str
@@ -57,6 +66,13 @@ class Bench:
     lease_s: float = 15.0
     max_attempts: int = 3
     memory_bytes: int = 4 << 30
+    families: frozenset[str] | None = None
+    host: str = field(default_factory=socket.gethostname)
+    version: str | None = None
+    device: Mapping[str, Any] | None = None
+    slots: int = 1
+    draining: bool = False
+    watch: Watch = field(default_factory=Watch)
 
     def __post_init__(self) -> None:
         self.leases = Leases(self.database, self.lease_s)
@@ -72,7 +88,7 @@ class Bench:
 
     @cached_property
     def _chat(self) -> Any:
-        return self.load_chat()
+        return self.watch.listening(self.load_chat())
 
     @property
     def encoder(self) -> Encoder:
@@ -88,20 +104,43 @@ class Bench:
 
     def _load(self, name: str) -> Any:
         """Load shipped weights, or those that were trained here: "style/acme@" and the sha256 of their blob."""
+        with self.watch.loading(name):
+            return self._loaded(name)
+
+    def _loaded(self, name: str) -> Any:
         family, _, sha256 = name.partition("@")
         if not sha256:
             return self.load_model(family)
         from models import registry
 
-        return registry.load_trained(family, self.blobs.get(sha256))
+        kind = str((self.device or {}).get("kind", "cpu"))
+        return registry.load_trained(family, self.blobs.get(sha256), kind)
 
     def tools(self, owner: str) -> Mapping[str, ToolSpec]:
         """Give the tools that an owner's plans can use: those of `specs`, and those of solutions."""
         return self._catalogue.tools(owner)
 
+    def able(self) -> list[str]:
+        """Give the tools that this worker can run: it knows them, and may load their nets."""
+        solutions = [OF_SOLUTIONS] if SOLUTION_QUEUE in self.queues else []
+        return [*(spec.name for spec in self.specs.values() if self._may_load(spec)), *self.inner, *solutions]
+
+    def offers(self) -> list[str]:
+        """Give those of them that its queues bring."""
+        elsewhere = {spec.name for spec in self.specs.values() if spec.queue not in self.queues}
+        return [name for name in self.able() if name not in elsewhere]
+
+    def _may_load(self, spec: ToolSpec) -> bool:
+        return self.families is None or self.families.issuperset(spec.families)
+
     def change(self, change: Callable[[Transition], Any]) -> Any:
-        """Commit a change of state, then send its wake-up calls."""
-        result, wakes = transition.run(self.database, change)
+        """Commit a change of state, then send its wake-up calls.
+
+        While the database is away it waits: what took minutes to make is not thrown away. So a change may run again
+        although it was committed, and finds out by its token.
+        """
+        with self.watch.span("sql.transaction"):
+            result, wakes = transition.run(self.database, change, patience_s=PATIENCE_S)
         self.send(wakes)
         return result
 
@@ -121,3 +160,4 @@ class Bench:
         self.solutions.close()
         self.messenger.close()
         self.database.close()
+        self.watch.close()

@@ -1,19 +1,25 @@
-"""Reads the lines of a batch: `{"say": …}` or `{"tool": …, "args": {…}}`."""
+"""Reads the lines of a batch: `{"say": …}`, `{"tool": …, "args": {…}}`, or a request in the shape of OpenAI."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from store import batches
 from store.runs import NewRun
 from tools.base import InvalidInput, ToolSpec
+from workers import openai_requests
 from workers.bench import Bench
 from workers.planned import new_steps
 
 KEYS = {"say", "tool", "args"}
 MAX_SAY = 4000
+SHAPE = (
+    'a line is an object: {"say": "…"}, {"tool": "…", "args": {…}}, or {"custom_id", "method", "url", "body"} as '
+    "OpenAI's batches have it"
+)
 
 
 def line_reader(specs: Mapping[str, ToolSpec], max_attempts: int = 3) -> batches.ReadLine:
@@ -21,6 +27,9 @@ def line_reader(specs: Mapping[str, ToolSpec], max_attempts: int = 3) -> batches
 
     def read(raw: bytes) -> NewRun:
         line = _parse(raw)
+        if openai_requests.is_line(line):
+            return openai_requests.read_line(line, specs, max_attempts)
+        _check_keys(line)
         if "say" in line:
             if "tool" in line or "args" in line:
                 raise ValueError('give either "say" or "tool" with "args", not both')
@@ -38,20 +47,30 @@ def line_reader(specs: Mapping[str, ToolSpec], max_attempts: int = 3) -> batches
 
 def _parse(raw: bytes) -> dict[str, Any]:
     try:
-        line = json.loads(raw, parse_constant=_no_number)
+        line = json.loads(raw, parse_constant=_no_number, parse_float=_finite)
         json.dumps(line, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from error
     if b"\\u0000" in raw:
         raise ValueError("the character U+0000 cannot be stored")
-    if not isinstance(line, dict) or not KEYS & set(line):
-        raise ValueError('a line is an object: {"say": "…"} or {"tool": "…", "args": {…}}')
+    if not isinstance(line, dict):
+        raise ValueError(SHAPE)
+    return line
+
+
+def _check_keys(line: Mapping[str, Any]) -> None:
+    if not KEYS & set(line):
+        raise ValueError(SHAPE)
     unknown = sorted(set(line) - KEYS - {"id"})
     if unknown:
         raise ValueError(f"unknown keys: {', '.join(unknown)}")
     if "args" in line and not isinstance(line["args"], dict):
         raise ValueError('"args" must be an object')
-    return line
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def _no_number(text: str) -> float:

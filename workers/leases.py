@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -26,6 +25,7 @@ class Leases:
         self._database = database
         self._lease_s = lease_s
         self._held: dict[tuple[str, int], Claim] = {}
+        self._calls = 0
         self._stopped: dict[tuple[str, int], str] = {}
         self._lock = threading.Lock()
         self._renewed_at = 0.0
@@ -36,10 +36,12 @@ class Leases:
         keys = [(claim.id, claim.token) for claim in claims]
         with self._lock:
             self._held.update(zip(keys, claims, strict=True))
+            self._calls += 1
         try:
             yield
         finally:
             with self._lock:
+                self._calls -= 1
                 for key in keys:
                     self._held.pop(key, None)
                     self._stopped.pop(key, None)
@@ -48,6 +50,21 @@ class Leases:
     def idle(self) -> bool:
         """Nothing is held."""
         return not self._held
+
+    @property
+    def calls(self) -> int:
+        """How many calls of tools go on; each has a thread, and one or more steps."""
+        return self._calls
+
+    @property
+    def busy(self) -> int:
+        """How many steps are held."""
+        return len(self._held)
+
+    def held(self) -> list[Claim]:
+        """Give the steps that are held."""
+        with self._lock:
+            return list(self._held.values())
 
     def stopped(self, claim: Claim) -> str | None:
         """Say why a step must stop ("cancelling" or "lost"), or None if it may go on."""
@@ -59,7 +76,7 @@ class Leases:
             held = list(self._held.values())
         if not held:
             return
-        now = time.time()
+        now = self._database.clock.now()
         renew = now - self._renewed_at > self._lease_s / 3
         standing = self._renew(held, now) if renew else self._look(held)
         with self._lock:

@@ -25,7 +25,7 @@ class WakingPool(TaskPool):  # type: ignore[misc]
     def on_apply(self, *args: Any, **kwargs: Any) -> Any:
         """Run a task in a thread."""
         result = super().on_apply(*args, **kwargs)
-        result.f.add_done_callback(self._turn)
+        result.f.add_done_callback(self._ended)
         return result
 
     def run(self, work: Callable[..., Any], *args: Any) -> None:
@@ -33,9 +33,13 @@ class WakingPool(TaskPool):  # type: ignore[misc]
         with suppress(RuntimeError):
             self.executor.submit(work, *args)
 
-    def _turn(self, _: Future[Any]) -> None:
+    def turn(self) -> None:
+        """Let the loop look around."""
         if self._hub is not None:
             self._hub.call_soon(_nothing)
+
+    def _ended(self, _: Future[Any]) -> None:
+        self.turn()
 
 
 def _nothing() -> None:

@@ -49,6 +49,10 @@ class Residency:
         """Give how often each family was loaded in this process."""
         return dict(self._loads)
 
+    def sizes(self) -> dict[str, int]:
+        """Give the bytes of each model that is loaded now."""
+        return {name: _size(model) for name, model in list(self._models.items())}
+
 
 def _size(model: Any) -> int:
     return int(getattr(model, "size_bytes", 0))

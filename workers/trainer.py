@@ -55,7 +55,7 @@ class Trainer:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, **ONE_THREAD},
+                env={**_surroundings(), **ONE_THREAD},
                 process_group=0,
             )
             try:
@@ -86,6 +86,16 @@ class Trainer:
             heard = _parsed(line)
             done = heard if "done" in heard else done
             hear(heard)
+
+
+def _surroundings() -> dict[str, str]:
+    """Give what the child needs of our environment: no settings, which hold passwords, and no keys."""
+    hidden = ("ATELIER_", "AWS_", "OTEL_")
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(hidden) and not any(word in name.upper() for word in ("KEY", "TOKEN", "SECRET", "PASSW"))
+    }
 
 
 def _read(stream: IO[bytes], said: queue.Queue[bytes | None]) -> None:

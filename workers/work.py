@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from store import assets, completion, steps
+from store import assets, completion, runs, steps
 from store.assets import NewAsset
+from store.blobs import BlobsDown
 from store.completion import Ended, complete
+from store.database import is_away
 from store.ids import new_id
 from store.steps import Claim, LeaseLost
 from store.transition import Transition
 from tools import catalog, thumbnails
 from tools.base import Cancelled, Found, InvalidInput, Job, Made, ToolArgs, ToolError, ToolSpec, TryLater
 from workers import trained
+from workers.about import about
 from workers.bench import Bench
 from workers.resolve import recipe_hash, resolve
 from workers.workshop import StepWorkshop
 
 log = logging.getLogger(__name__)
+BLOBS_WAIT_S = 5.0  # a step goes back for so long when the blobs cannot be reached
+SENT_WAIT_S = 300.0  # so long the results of what was sent wait for the blobs
 Outcome = list[Made] | list[Found] | ToolError | Exception
 
 
@@ -53,21 +61,55 @@ def work(bench: Bench) -> int:
     Returns:
         How many steps were carried out; 0 if there was nothing to do.
     """
+    if bench.draining:
+        return 0
+    able = bench.able()
     with bench.database.read() as connection:  # most messages come after their step went along with another's call
-        if not steps.any_claimable(connection, bench.queues, time.time()):
+        if not steps.any_queued(connection, bench.queues):
             return 0
     batch_sizes = {spec.name: spec.batch for spec in bench.specs.values()}
     claims: list[Claim] = bench.change(
-        lambda t: steps.claim(t, queues=bench.queues, worker=bench.name, lease_s=bench.lease_s, batch_sizes=batch_sizes)
+        lambda t: steps.claim(
+            t,
+            queues=bench.queues,
+            worker=bench.name,
+            lease_s=bench.lease_s,
+            batch_sizes=batch_sizes,
+            tools=able,
+        )
     )
     if not claims:
         return 0
-    with bench.leases.hold(claims):
-        if claims[0].tool in bench.inner:
-            _run_inner(bench, claims[0])
-        else:
-            _run_tool(bench, claims)
+    with bench.leases.hold(claims), _seen(bench, claims):
+        try:
+            _carry_out(bench, claims)
+        except (DBAPIError, PoolTimeout) as error:
+            if not is_away(error):
+                raise
+            for claim in claims:
+                _settle(bench, claim, error)
     return len(claims)
+
+
+def _carry_out(bench: Bench, claims: Sequence[Claim]) -> None:
+    if claims[0].tool in bench.inner:
+        _run_inner(bench, claims[0])
+    else:
+        _run_tool(bench, claims)
+
+
+@contextmanager
+def _seen(bench: Bench, claims: Sequence[Claim]) -> Iterator[None]:
+    """Let logs, metrics and traces tell of these steps; a batch's log lines name its first."""
+    first = claims[0]
+    ids = {"run": first.run_id, "step": first.id, "tool": first.tool, "owner": first.owner, "worker": bench.name}
+
+    def origins(run_ids: list[str]) -> Mapping[str, str]:
+        with bench.database.read() as connection:
+            return runs.traceparents(connection, run_ids)
+
+    with about(*(claim.args for claim in claims), **ids), bench.watch.steps(claims, origins):
+        yield
 
 
 def _run_inner(bench: Bench, claim: Claim) -> None:
@@ -82,7 +124,7 @@ def _run_inner(bench: Bench, claim: Claim) -> None:
         change(t)
         complete(t, [Ended(claim)])
 
-    _commit(bench, claim, done)
+    _commit(bench, claim, done, "completed")
 
 
 def _run_tool(bench: Bench, claims: Sequence[Claim]) -> None:
@@ -134,7 +176,7 @@ def _answer(bench: Bench, claim: Claim, known: Known) -> None:
         steps.guard(t, claim)
         complete(t, [Ended(claim, known.assets, known.recipe_hash, cached=True, link=True)])
 
-    _commit(bench, claim, answer)
+    _commit(bench, claim, answer, "cached")
 
 
 def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
@@ -145,7 +187,8 @@ def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
     runner = ready[0].spec.runner
     try:
         jobs = [Job(one.args, StepWorkshop(bench, one.claim, one.pinned), one.claim.tool) for one in ready]
-        outcomes: list[Outcome] = list(catalog.load(runner)(jobs))
+        with bench.watch.span("tool.call", tool=ready[0].spec.name, steps=len(ready)):
+            outcomes: list[Outcome] = list(catalog.load(runner)(jobs))
         if len(outcomes) != len(ready):
             raise RuntimeError(f"{runner} gave {len(outcomes)} results for {len(ready)} jobs")
     except Exception as error:  # noqa: BLE001
@@ -156,10 +199,21 @@ def _call(bench: Bench, ready: Sequence[Ready]) -> list[Outcome]:
     return outcomes
 
 
-def _save(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
-    """Store what was made, all in one transaction; what cannot be stored fails alone."""
+def _save(bench: Bench, made: Sequence[tuple[Ready, Any]], until: float | None = None) -> None:
+    """Store what was made, all in one transaction; what cannot be stored fails alone.
+
+    While the blobs cannot be reached, steps are put back and run again; what sends cannot, so its results wait here.
+    """
     try:
         _store(bench, made)
+    except BlobsDown as error:
+        until = until or time.monotonic() + SENT_WAIT_S
+        if made[0][0].spec.sends and time.monotonic() < until:
+            time.sleep(BLOBS_WAIT_S)
+            _save(bench, made, until)
+            return
+        for one, _ in made:
+            _settle(bench, one.claim, error)
     except Exception as error:  # noqa: BLE001 — the disk is full, say: the steps fail, the worker lives
         if len(made) == 1:
             _settle(bench, made[0][0].claim, error)
@@ -176,7 +230,7 @@ def _store(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
     for (one, _), asset in zip(things, new_assets(bench, things), strict=True):
         new[one.claim.id].append(asset)
 
-    def done(t: Transition) -> None:
+    def done(t: Transition) -> Sequence[Claim]:
         ours = completion.held(t, [one.claim for one, _ in made])
         kept = [(one, outcome) for one, outcome in made if one.claim.id in ours]
         if len(kept) < len(made):
@@ -186,8 +240,10 @@ def _store(bench: Bench, made: Sequence[tuple[Ready, Any]]) -> None:
         origins = [assets.Made(one.claim.owner, new[one.claim.id], one.claim.run_id, one.claim.id) for one, _ in kept]
         assets.insert_all(t.connection, origins, now=t.now)
         complete(t, [_ended(t, one, new[one.claim.id], outcome) for one, outcome in kept])
+        return [one.claim for one, _ in kept]
 
-    bench.change(done)
+    for claim in bench.change(done):
+        bench.watch.ended(claim, "completed")
 
 
 def _ended(t: Transition, one: Ready, new: Sequence[NewAsset], outcome: Any) -> Ended:
@@ -254,6 +310,8 @@ def _settle(bench: Bench, claim: Claim, error: Exception) -> None:
     if isinstance(error, LeaseLost):
         log.warning("%s", error)
         return
+    if isinstance(error, BlobsDown) or is_away(error):  # no fault of the step: the attempt does not count
+        error = TryLater(_why(error), after_s=BLOBS_WAIT_S if claim.max_attempts > 1 else None)
     if not isinstance(error, ToolError):
         log.error("step %s (%s) of run %s broke", claim.name, claim.tool, claim.run_id, exc_info=error)
     body = as_error(error)
@@ -266,7 +324,18 @@ def _settle(bench: Bench, claim: Claim, error: Exception) -> None:
             after_s = error.after_s if isinstance(error, TryLater) else None
             steps.fail(t, claim, body, again=isinstance(error, TryLater), after_s=after_s)
 
-    _commit(bench, claim, end)
+    _commit(bench, claim, end, _ending(claim, error))
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, BlobsDown) else "the database did not answer"
+
+
+def _ending(claim: Claim, error: Exception) -> str:
+    if isinstance(error, Cancelled):
+        return "cancelled"
+    again = isinstance(error, TryLater) and (error.after_s is not None or claim.attempts < claim.max_attempts)
+    return "retried" if again else "failed"
 
 
 def as_error(error: Exception) -> dict[str, Any]:
@@ -281,8 +350,10 @@ def as_error(error: Exception) -> dict[str, Any]:
     return {"code": "bug", "message": message, "type": "internal", "param": None}
 
 
-def _commit(bench: Bench, claim: Claim, change: Any) -> None:
+def _commit(bench: Bench, claim: Claim, change: Any, status: str) -> None:
     try:
         bench.change(change)
     except LeaseLost as lost:
         log.warning("%s; its result is dropped (step %s)", lost, claim.name)
+        return
+    bench.watch.ended(claim, status)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from store import assets, search
 from store.blobs import BlobError
+from store.library import Filter
 from store.steps import Claim
 from tools.base import Cancelled, Found, Input, InvalidInput, Passage, Source, ToolFailed, TryLater
 from tools.solutions.base import Returned
@@ -116,8 +117,7 @@ class StepWorkshop:
             owner=self._claim.owner,
             space=space,
             vector=vector,
-            kind=kind,
-            tags=tuple(tags),
+            wanted=Filter(kind=kind, tags=tuple(tags)),
             limit=limit,
             exclude=exclude,
         )
@@ -164,7 +164,8 @@ class StepWorkshop:
         """See `tools.base.Workshop.ask`."""
         claim = self._claim
         asking = Asking(claim.owner, claim.run_id, claim.id, self.progress, claim.token)
-        return self._bench.solutions.ask(tool, args, asking)
+        with self._bench.watch.asking():
+            return self._bench.solutions.ask(tool, args, asking)
 
     def _tell(self, event: str, **fields: Any) -> None:
         if not self._quiet:

@@ -21,18 +21,18 @@ START_NOISE = 0.7  # of the posterior's own spread
 class CGan:
     """The trained generator and the memory that it starts from."""
 
-    def __init__(self, net: Generator, config: CGanConfig, memory: Memory) -> None:
-        self.net, self.config, self.memory = net.eval(), config, memory
+    def __init__(self, net: Generator, config: CGanConfig, memory: Memory, device: str = "cpu") -> None:
+        self.net, self.config, self.memory, self.device = net.eval().to(device), config, memory, device
         self.latent_shape: tuple[int, ...] = (config.latent_channels, config.latent_px, config.latent_px)
         self.size_bytes = sum(p.numel() * p.element_size() for p in net.parameters()) + memory.size_bytes
 
     @classmethod
-    def load(cls, weights: Path | None = None, **_: Any) -> CGan:
-        """Load the shipped weights, or those of a folder with a manifest."""
+    def load(cls, weights: Path | None = None, device: str = "cpu", **_: Any) -> CGan:
+        """Load the shipped weights, or those of a folder with a manifest, onto "cpu" or "cuda"."""
         config, arrays = files.read("cgan", CGanConfig, weights)
         net = Generator(config)
         net.load_state_dict({key: torch.from_numpy(value) for key, value in arrays.items()})
-        return cls(net, config, Memory.load(weights))
+        return cls(net, config, Memory.load(weights), device)
 
     def sample(self, text_vectors: np.ndarray, styles: list[str | None], seeds: list[int]) -> np.ndarray:
         """Draw a latent for each text.
@@ -112,5 +112,5 @@ class CGan:
         one_hot = np.eye(self.config.styles, dtype=np.float32)[style]
         inputs = (start + START_NOISE * own, text.astype(np.float32), one_hot, noise)
         with torch.inference_mode():
-            z = self.net(*(torch.from_numpy(np.ascontiguousarray(part))[None] for part in inputs))
-        return np.ascontiguousarray(z[0].numpy(), np.float32)
+            z = self.net(*(torch.from_numpy(np.ascontiguousarray(part))[None].to(self.device) for part in inputs))
+        return np.ascontiguousarray(z[0].cpu().numpy(), np.float32)

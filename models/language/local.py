@@ -91,7 +91,11 @@ class LocalChatModel(BaseChatModel):
         with self._loading:
             if self._plain is None:
                 self._plain = LocalChatModel(
-                    locate=self.locate_plain, n_threads=self.n_threads, n_ctx=self.n_ctx, slots=1
+                    locate=self.locate_plain,
+                    n_threads=self.n_threads,
+                    n_ctx=self.n_ctx,
+                    slots=1,
+                    callbacks=self.callbacks,
                 )
             made: LocalChatModel = self._plain
             return made

@@ -30,15 +30,23 @@ class Style:
         own: (N, C, H, W) float32, the latents of these pictures.
     """
 
-    def __init__(self, net: StyleNet, config: StyleConfig, captions: np.ndarray, own: np.ndarray, sha256: str) -> None:
-        self.net, self.config, self.sha256 = net.eval(), config, sha256
+    def __init__(
+        self,
+        net: StyleNet,
+        config: StyleConfig,
+        captions: np.ndarray,
+        own: np.ndarray,
+        sha256: str,
+        device: str = "cpu",
+    ) -> None:
+        self.net, self.config, self.sha256, self.device = net.eval().to(device), config, sha256, device
         self.captions, self.own = np.asarray(captions, np.float32), np.asarray(own, np.float32)
         held = sum(p.numel() * p.element_size() for p in net.parameters())
         self.size_bytes = held + self.captions.nbytes + self.own.nbytes
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Style:
-        """Load the file that a training wrote.
+    def from_bytes(cls, content: bytes, device: str = "cpu") -> Style:
+        """Load the file that a training wrote, onto "cpu" or "cuda".
 
         Raises:
             CheckpointError: it holds something else.
@@ -47,11 +55,11 @@ class Style:
         captions, own = arrays.pop("captions"), arrays.pop("own") * arrays.pop("own_scale")[:, None, None]
         net = StyleNet(config)
         net.load_state_dict({key: torch.from_numpy(value) for key, value in arrays.items()})
-        return cls(net, config, captions, own, hashlib.sha256(content).hexdigest())
+        return cls(net, config, captions, own, hashlib.sha256(content).hexdigest(), device)
 
     def decoder(self, vae: Vae) -> Vae:
         """Give a decoder of latents of this look, which enlarges as the shipped one does."""
-        return Vae(_Halves(vae.net.encoder, self.net.decoder), vae.config, vae.upscaler)
+        return Vae(_Halves(vae.net.encoder, self.net.decoder), vae.config, vae.upscaler, device=self.device)
 
     def sample(self, net: Any, vae: Vae, text_vectors: np.ndarray, seeds: list[int]) -> np.ndarray:
         """Draw a latent of this look for each text.
@@ -122,8 +130,9 @@ class Style:
 
     def _carry(self, latent: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            z: Tensor = self.net.adapter(torch.from_numpy(np.ascontiguousarray(latent, np.float32))[None])
-        return np.ascontiguousarray(z[0].numpy(), np.float32)
+            x = torch.from_numpy(np.ascontiguousarray(latent, np.float32))[None]
+            z: Tensor = self.net.adapter(x.to(self.device))
+        return np.ascontiguousarray(z[0].cpu().numpy(), np.float32)
 
 
 class _Halves(VaeNet):

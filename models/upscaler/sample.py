@@ -15,17 +15,17 @@ from models.weights import files
 class Upscaler:
     """The trained net; one picture a forward pass."""
 
-    def __init__(self, net: UpscalerNet) -> None:
-        self.net = net.eval()
+    def __init__(self, net: UpscalerNet, device: str = "cpu") -> None:
+        self.net, self.device = net.eval().to(device), device
         self.size_bytes = sum(p.numel() * p.element_size() for p in net.parameters())
 
     @classmethod
-    def load(cls, weights: Path | None = None, **_: Any) -> Upscaler:
-        """Load the shipped weights, or those of a folder with a manifest."""
+    def load(cls, weights: Path | None = None, device: str = "cpu", **_: Any) -> Upscaler:
+        """Load the shipped weights, or those of a folder with a manifest, onto "cpu" or "cuda"."""
         config, arrays = files.read("upscaler", UpscalerConfig, weights)
         net = UpscalerNet(config)
         net.load_state_dict({key: torch.from_numpy(value) for key, value in arrays.items()})
-        return cls(net)
+        return cls(net, device)
 
     def enlarge(self, picture: np.ndarray) -> np.ndarray:
         """Make one picture four times as wide and high.
@@ -38,5 +38,5 @@ class Upscaler:
         """
         x = torch.from_numpy(np.ascontiguousarray(picture, np.float32)).permute(2, 0, 1)[None]
         with torch.inference_mode():
-            y = self.net(x.contiguous(memory_format=torch.channels_last)).clamp(0, 1)
-        return np.ascontiguousarray(y[0].permute(1, 2, 0).numpy())
+            y = self.net(x.to(self.device).contiguous(memory_format=torch.channels_last)).clamp(0, 1)
+        return np.ascontiguousarray(y[0].permute(1, 2, 0).cpu().numpy())

@@ -24,20 +24,26 @@ class Vae:
     """The trained VAE, its upscaler and its memory of known pictures."""
 
     def __init__(
-        self, net: VaeNet, config: VaeConfig, upscaler: Upscaler | None = None, memory: Memory | None = None
+        self,
+        net: VaeNet,
+        config: VaeConfig,
+        upscaler: Upscaler | None = None,
+        memory: Memory | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.net, self.config, self.upscaler, self.memory = net.eval(), config, upscaler, memory
+        self.net, self.config, self.upscaler, self.memory = net.eval().to(device), config, upscaler, memory
+        self.device = device
         self.latent_shape: tuple[int, ...] = (config.latent_channels, config.latent_px, config.latent_px)
         own = sum(p.numel() * p.element_size() for p in net.parameters())
         self.size_bytes = own + sum(part.size_bytes for part in (upscaler, memory) if part is not None)
 
     @classmethod
-    def load(cls, weights: Path | None = None, **_: Any) -> Vae:
-        """Load the shipped weights, or those of a folder with a manifest."""
+    def load(cls, weights: Path | None = None, device: str = "cpu", **_: Any) -> Vae:
+        """Load the shipped weights, or those of a folder with a manifest, onto "cpu" or "cuda"."""
         config, arrays = files.read("vae", VaeConfig, weights)
         net = VaeNet(config)
         net.load_state_dict({key: torch.from_numpy(value) for key, value in arrays.items()})
-        return cls(net, config, Upscaler.load(weights), Memory.load(weights))
+        return cls(net, config, Upscaler.load(weights, device), Memory.load(weights), device)
 
     def encode(self, pixels: np.ndarray) -> np.ndarray:
         """Return the means of the posteriors.
@@ -113,14 +119,14 @@ class Vae:
     def _encode_one(self, picture: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float().div(127.5).sub(1)
         with torch.inference_mode():
-            mean, _ = self.net.encoder(x.contiguous(memory_format=torch.channels_last))
-        return np.ascontiguousarray(mean[0].numpy(), np.float32)
+            mean, _ = self.net.encoder(x.to(self.device).contiguous(memory_format=torch.channels_last))
+        return np.ascontiguousarray(mean[0].cpu().numpy(), np.float32)
 
     def _decode_one(self, latent: np.ndarray, size: int) -> np.ndarray:
         z = torch.from_numpy(np.ascontiguousarray(latent, np.float32))[None]
         with torch.inference_mode():
-            y = self.net.decoder(z.contiguous(memory_format=torch.channels_last)).clamp(-1, 1)
-        small = y[0].permute(1, 2, 0).add(1).mul(0.5).contiguous().numpy()
+            y = self.net.decoder(z.to(self.device).contiguous(memory_format=torch.channels_last)).clamp(-1, 1)
+        small = y[0].cpu().permute(1, 2, 0).add(1).mul(0.5).contiguous().numpy()
         if size == SIZES[0] or self.upscaler is None:
             return to_bytes(small)
         large = self.upscaler.enlarge(small)

@@ -55,6 +55,7 @@ SPEC = ToolSpec(
     batch=16,
     batch_key=batch_key,
     models=models,
+    families=("cgan", "vae"),
     choices={"style": "style"},
     always={"style": STYLES},
     examples=(

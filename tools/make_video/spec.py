@@ -35,6 +35,7 @@ SPEC = ToolSpec(
     runner="tools.make_video.run:run",
     version=2,
     models=lambda _: ("vae", "upscaler"),
+    families=("vae",),
     cost=lambda _: 0,
     examples=(
         Example("a 3 second video that morphs between them", {"images": ["$s1"], "seconds": 3}),

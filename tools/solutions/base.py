@@ -130,7 +130,7 @@ class _Solution(_Declared):
 
     description: str = Field("", max_length=500, description="what it is for, in a sentence")
     owner: str | None = Field(None, description="whose it is; none: everyone may use it")
-    limits: Limits = Limits()
+    limits: Limits = Field(Limits(), description="what its calls may cost")
 
 
 class _Calls(_Solution):
@@ -150,7 +150,7 @@ class _Calls(_Solution):
 class McpDeclaration(_Calls):
     """An MCP server: a program that speaks on stdin and stdout, or an address (streamable HTTP)."""
 
-    kind: Literal["mcp"] = "mcp"
+    kind: Literal["mcp"] = Field("mcp", description="always `mcp`")
     command: tuple[str, ...] | None = Field(None, min_length=1, description="the program and its arguments")
     cwd: Path | None = Field(None, description="the folder that the program starts in")
     env: dict[str, Value] = Field(default_factory=dict, description="all that the program's environment has")
@@ -167,26 +167,26 @@ class McpDeclaration(_Calls):
 class HeaderAuth(_Declared):
     """A secret in a header of its own."""
 
-    type: Literal["header"] = "header"
-    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$")
-    value: Secret
+    type: Literal["header"] = Field("header", description="always `header`")
+    name: str = Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="of the header")
+    value: Secret = Field(description="sent as it is")
 
 
 class BearerAuth(_Declared):
     """Authorization: Bearer …"""
 
-    type: Literal["bearer"] = "bearer"
-    token: Secret
+    type: Literal["bearer"] = Field("bearer", description="always `bearer`")
+    token: Secret = Field(description="sent behind `Bearer`")
 
 
 class ClientCredentials(_Declared):
     """OAuth 2 client credentials (RFC 6749, section 4.4)."""
 
-    type: Literal["oauth2"] = "oauth2"
-    token_url: str = Field(pattern=r"^https?://")
-    client_id: Value
-    client_secret: Secret
-    scope: str | None = None
+    type: Literal["oauth2"] = Field("oauth2", description="always `oauth2`")
+    token_url: str = Field(pattern=r"^https?://", description="where a token is asked for")
+    client_id: Value = Field(description="as whom")
+    client_secret: Secret = Field(description="sent to the token's address only")
+    scope: str | None = Field(None, description="what is asked for; none: what the server gives")
 
 
 Auth = Annotated[HeaderAuth | BearerAuth | ClientCredentials, Field(discriminator="type")]
@@ -195,16 +195,16 @@ Auth = Annotated[HeaderAuth | BearerAuth | ClientCredentials, Field(discriminato
 class OpenApiDeclaration(_Calls):
     """A service with an OpenAPI 3 document; `tools` names the operations that are offered, by operationId."""
 
-    kind: Literal["openapi"] = "openapi"
+    kind: Literal["openapi"] = Field("openapi", description="always `openapi`")
     document: str = Field(min_length=1, description="address or path of the document, JSON or YAML")
     base_url: str | None = Field(None, pattern=r"^https?://", description="instead of the document's first server")
-    auth: Auth | None = None
+    auth: Auth | None = Field(None, description="how it knows the studio; none: it asks nobody")
 
 
 class KnowledgeDeclaration(_Solution):
     """Documents that answers are grounded on."""
 
-    kind: Literal["knowledge"] = "knowledge"
+    kind: Literal["knowledge"] = Field("knowledge", description="always `knowledge`")
     folders: tuple[Path, ...] = Field((), description="folders that the worker reads; uploads come beside them")
     refresh_s: float = Field(30, ge=1, description="how often the folders are looked through for changes")
     about: tuple[str, ...] = Field((), description='phrases that ask for it: "our brand voice", "our palette"')
@@ -213,7 +213,7 @@ class KnowledgeDeclaration(_Solution):
 class StyleDeclaration(_Solution):
     """A company's own look, learned from its pictures."""
 
-    kind: Literal["style"] = "style"
+    kind: Literal["style"] = Field("style", description="always `style`")
     images: Path | None = Field(None, description="a folder of pictures")
     captions: Path | None = Field(None, description="CSV or JSONL with the columns file and caption")
 

@@ -33,6 +33,7 @@ SPEC = ToolSpec(
     batch=16,
     batch_key=lambda _: "vary_image",
     models=lambda _: ("cgan", "vae", "memory", "upscaler"),
+    families=("cgan", "vae"),
     keeps="image",
     examples=(
         Example("the same cat, but sleepy", {"image": "$s1[0]", "prompt": "sleepy cat"}),
