@@ -34,7 +34,7 @@ def _show() -> None:
     with connect.studio(settings) as client:
         print(f'\n> atelier make "{REQUEST}"', flush=True)
         made_at = time.monotonic()
-        making.carry_out(client, settings, client.post("/v1/runs", {"say": REQUEST})["id"])
+        making.carry_out(client, settings, {"say": REQUEST})
         searched_at = time.monotonic()
         print(f'\n> atelier search "{QUERY}"', flush=True)
         library.print_hits(library.find(client, settings, {"query": QUERY, "limit": 5}))

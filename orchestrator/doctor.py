@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import importlib.util
 import json
 import os
@@ -52,6 +53,8 @@ def examine() -> list[Finding]:
     except SettingsError as error:
         return [*findings, Finding("settings", "missing", error.message, "correct it, then run `atelier doctor` again")]
     findings.append(Finding("settings", "ok", f"data folder {settings.home}"))
+    if settings.url is not None:
+        return [*findings, _elsewhere(settings)]
     looks: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
         _folder,
         _server,
@@ -59,6 +62,7 @@ def examine() -> list[Finding]:
         _weights,
         _language_model,
         _database,
+        _blobs,
         _running,
     )
     for look in looks:
@@ -123,7 +127,9 @@ def _server(settings: Settings) -> Iterator[Finding]:
 
 
 def _index_server(settings: Settings) -> Iterator[Finding]:
-    if settings.chroma_host is not None:
+    if settings.index == "pgvector":
+        yield Finding("index", "ok", "pgvector in PostgreSQL (asked when the studio starts)")
+    elif settings.chroma_host is not None:
         yield Finding("index", "ok", f"Chroma at {settings.chroma_host}:{settings.chroma_port} (set)")
     elif importlib.util.find_spec("chromadb_rust_bindings") is None:
         yield Finding("index", "missing", "no Chroma server is installed", "run `make install`")
@@ -201,39 +207,82 @@ def _database(settings: Settings) -> Iterator[Finding]:
     yield Finding("database", "ok", f"{where} {found}")
 
 
+def _blobs(settings: Settings) -> Iterator[Finding]:
+    if "://" not in settings.blobs_url:
+        return  # below the data folder, or a folder as good as that
+    from store.blobs import BlobError, Blobs, BlobsDown
+
+    try:
+        Blobs(settings.blobs_url).check()
+    except (BlobError, BlobsDown) as error:
+        yield Finding("blobs", "missing", str(error), "correct ATELIER_BLOBS_URL or the AWS_ variables; docs/backup.md")
+    else:
+        yield Finding("blobs", "ok", settings.blobs_url)
+
+
 def _running(settings: Settings) -> Iterator[Finding]:
     card = home.running(settings.home)
     if card is not None:
-        lacking = missing(card.url, timeout_s=TIMEOUT_S)
+        lacking = missing(card.url, timeout_s=TIMEOUT_S, key=card.key)
         if lacking:
             what = "; ".join(f"{name} {detail}" for name, detail in lacking.items())
             yield Finding("studio", "warning", f"runs at {card.url}, but {what}", f"see the logs in {settings.logs}")
         else:
             yield Finding("studio", "ok", f"runs at {card.url} since {card.since}, process {card.pid}")
-            yield _index_agrees(card.url)
-            yield from _solutions(card.url)
+            yield _index_agrees(settings, card)
+            yield from _solutions(settings, card)
+        return
+    address = f"http://{settings.host}:{settings.port}"
+    if _is_api(address):
+        yield Finding("studio", "ok", f"an API answers at {address}; set ATELIER_URL to use it, and ATELIER_KEY")
         return
     yield Finding("studio", "ok", "does not run; commands start one when they need it")
     with socket.socket() as probe:
         probe.settimeout(1)
         if settings.port and probe.connect_ex((settings.host, settings.port)) == 0:
-            yield Finding("port", "warning", f"{settings.port} is used by another program", "atelier up --port 8485")
+            yield Finding("port", "warning", f"{settings.port} is used by another program", "atelier up --port 0")
 
 
-def _index_agrees(url: str) -> Finding:
+def _is_api(address: str) -> bool:
+    """Say whether `atelier api`, of a cluster or of another data folder, answers there."""
     try:
-        with urllib.request.urlopen(f"{url}/v1/index", timeout=40) as answer:  # noqa: S310  # our own studio
-            said = json.load(answer)
+        with urllib.request.urlopen(f"{address}/healthz", timeout=TIMEOUT_S) as answer:  # noqa: S310  # http, from us
+            return "version" in json.load(answer)
+    except (OSError, ValueError, TypeError, http.client.HTTPException):
+        return False
+
+
+def _ask(settings: Settings, card: home.Card, path: str, timeout_s: float) -> Any:
+    key = card.key if settings.key is None else settings.key.get_secret_value()
+    asked = urllib.request.Request(card.url + path, headers={"authorization": f"Bearer {key}"})  # noqa: S310  # ours
+    with urllib.request.urlopen(asked, timeout=timeout_s) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def _elsewhere(settings: Settings) -> Finding:
+    """Look at a studio on another machine; its own `atelier doctor` looks at its parts."""
+    from orchestrator.cli import connect
+
+    try:
+        with connect.studio(settings) as client:
+            client.get("/v1/runs", limit=1)
+    except StudioError as error:
+        return Finding("studio", "missing", error.message, "see ATELIER_URL and ATELIER_KEY")
+    return Finding("studio", "ok", f"answers at {settings.url}")
+
+
+def _index_agrees(settings: Settings, card: home.Card) -> Finding:
+    try:
+        said = _ask(settings, card, "/v1/index", 40)
     except (OSError, ValueError) as error:
         return Finding("index", "warning", f"could not be looked at: {error}", REBUILD)
     return Finding("index", "ok" if said["ok"] else "warning", said["detail"], "" if said["ok"] else REBUILD)
 
 
-def _solutions(url: str) -> Iterator[Finding]:
+def _solutions(settings: Settings, card: home.Card) -> Iterator[Finding]:
     """Name the solutions whose tools cannot be used as they should."""
     try:
-        with urllib.request.urlopen(f"{url}/v1/solutions", timeout=TIMEOUT_S) as answer:  # noqa: S310  # our own studio
-            found = json.load(answer)["data"]
+        found = _ask(settings, card, "/v1/solutions", TIMEOUT_S)["data"]
     except (OSError, ValueError) as error:
         yield Finding("solutions", "warning", f"could not be looked at: {error}", "atelier solutions list")
         return

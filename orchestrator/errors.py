@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class StudioError(Exception):
@@ -55,8 +55,15 @@ class BadRequest(StudioError):
     code = "bad_request"
 
 
+class Unauthorized(StudioError):
+    """The request needs a key, or one that is valid."""
+
+    status = 401
+    code = "unauthorized"
+
+
 class Forbidden(StudioError):
-    """The request comes from a page or for a host that this studio does not serve."""
+    """The key does not go that far, or the request comes from a page or for a host that this studio does not serve."""
 
     status = 403
     code = "forbidden"
@@ -67,6 +74,19 @@ class NotFound(StudioError):
 
     status = 404
     code = "not_found"
+
+
+class ModelNotFound(NotFound):
+    """There is no model of this name."""
+
+    code = "model_not_found"
+
+
+class MethodNotAllowed(StudioError):
+    """The route exists, and does something else."""
+
+    status = 405
+    code = "method_not_allowed"
 
 
 class Conflict(StudioError):
@@ -104,8 +124,42 @@ class Invalid(StudioError):
     code = "invalid"
 
 
+class TooManyRequests(StudioError):
+    """Too much waits, or a limit of the key is reached; `Retry-After` says in how many seconds to ask again."""
+
+    status = 429
+    code = "too_many_requests"
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: float) -> None:
+        super().__init__(message, param=param)
+        self.retry_after_s = retry_after_s
+
+
+class QuotaExceeded(TooManyRequests):
+    """A limit of the key is reached."""
+
+    code = "quota_exceeded"
+
+
 class NotAnswered(StudioError):
     """A worker was asked and did not answer in time."""
 
     status = 504
     code = "not_answered"
+
+
+class RunFailed(StudioError):
+    """The request was accepted and carried out, and its run failed; the message says why and names the run."""
+
+    status = 500
+    code = "run_failed"
+
+
+ERROR_REF = {"$ref": "#/components/schemas/ErrorAnswer"}  # orchestrator.api.described adds it
+
+
+def described(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Give what the description of a route says of its errors."""
+    said = {kind.status: " ".join((kind.__doc__ or "").split()) for kind in StudioError.__subclasses__()}
+    content = {"application/json": {"schema": ERROR_REF}}
+    return {status: {"description": said[status], "content": content} for status in statuses}

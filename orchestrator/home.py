@@ -8,7 +8,7 @@ import os
 import re
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,17 @@ PLAIN_PATH = re.compile(r"[A-Za-z0-9/._-]+")  # needs no quoting in a URL
 
 @dataclass(frozen=True)
 class Card:
-    """What a running studio says about itself in `studio.json`."""
+    """What a running studio says about itself in `studio.json`, which only its user can read.
+
+    `key` opens this studio while it runs: whoever can read the data folder may do everything in it anyway.
+    """
 
     pid: int
     url: str
     port: int
     started_at: float
     embedded: bool
+    key: str | None = field(default=None, repr=False)
 
     @property
     def since(self) -> str:
@@ -89,7 +93,9 @@ def read_card(home: Path) -> Card | None:
 def write_card(home: Path, card: Card) -> None:
     """Write `studio.json` so that a reader sees all of it or nothing."""
     new = home / f"{CARD}.{card.pid}"
-    new.write_text(json.dumps(asdict(card), indent=2) + "\n")
+    new.unlink(missing_ok=True)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(json.dumps(asdict(card), indent=2) + "\n")
     new.replace(home / CARD)
 
 

@@ -12,6 +12,15 @@ from tools.base import ToolSpec
 
 KINDS = {"vae": "image", "cgan": "image", "upscaler": "image"}
 REMEDY = "run `make install`"
+CARDS = Path(str(registry.__file__)).parent
+ABOUT = {  # by name, and where there is no name by kind
+    "cgan": "Imagines: from words, a style and a seed to the inner picture that the VAE draws.",
+    "vae": "Draws: inner pictures become pixels, and pictures become inner ones that can be blended and varied.",
+    "upscaler": "Enlarges what was drawn four times, with clean edges.",
+    "planner": "Reads what you say and writes the plan of tools that makes it; also writes texts.",
+    "embedding": "Turns words and captions into vectors, so that the library finds things by meaning.",
+    "language": "Reads what you say and writes the plan of tools that makes it; also writes texts.",
+}
 
 
 def tool_view(spec: ToolSpec) -> dict[str, Any]:
@@ -37,6 +46,12 @@ def models(settings: Settings, *, check: bool = False) -> list[dict[str, Any]]:
         check: also compare the weights of the repository with their sha256, which reads them.
     """
     return [*(_drawn(name, check) for name in registry.families()), _encoder(settings), _language(settings)]
+
+
+def card(name: str) -> Path | None:
+    """Give the file in which a network of ours is described; None where there is none."""
+    path = CARDS / name / "CARD.md"
+    return path if name in ABOUT and path.is_file() else None
 
 
 def _drawn(name: str, check: bool) -> dict[str, Any]:
@@ -84,6 +99,8 @@ def _view(
         "created": int(path.stat().st_mtime) if path is not None and here else 0,
         "owned_by": "atelier",
         "kind": kind,
+        "about": ABOUT.get(name, ABOUT.get(kind)),
+        "has_card": card(name) is not None,
         "size_bytes": _size(path) if path is not None and here else None,
         "weights": sha256,
         "licence": licence,

@@ -13,6 +13,7 @@ ENDINGS = {
     "audio/mpeg": "mp3",
     "audio/flac": "flac",
     "audio/ogg": "ogg",
+    "audio/midi": "mid",
     "text/plain": "txt",
     "text/markdown": "md",
     "application/json": "json",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from models.embedding import HashEncoder, TextEncoder
-    from store.index import ChromaIndex
+    from store.index import Index
 
 
 def text_encoder(settings: Settings) -> TextEncoder | HashEncoder:
@@ -51,12 +51,23 @@ def chat_model(settings: Settings) -> BaseChatModel:
         raise SettingsError(str(error)) from error
 
 
-def search_index(settings: Settings) -> ChromaIndex:
+def has_index(settings: Settings) -> bool:
+    """Say whether the settings name a search index; without one all vectors are compared."""
+    return settings.index == "pgvector" or settings.chroma_host is not None
+
+
+def search_index(settings: Settings) -> Index:
     """Give the search index; it connects at the first call.
 
     Raises:
-        SettingsError: no server is named.
+        SettingsError: no server is named, or pgvector is wanted of a database that is not PostgreSQL.
     """
+    if settings.index == "pgvector":
+        if not settings.database_url.startswith("postgresql"):
+            raise SettingsError("index = pgvector lies in PostgreSQL: set ATELIER_DATABASE_URL, or index = chroma")
+        from store.pgvector import PgVectorIndex
+
+        return PgVectorIndex(settings.database_url)
     from store.index import ChromaIndex
 
     if settings.chroma_host is None:

@@ -10,11 +10,13 @@ import difflib
 import ipaddress
 import json
 import os
+import re
 import tomllib
 from collections.abc import Iterable
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -29,9 +31,13 @@ from orchestrator.errors import SettingsError
 from tools.solutions.base import Declaration, Name
 from tools.solutions.places import place
 
+if TYPE_CHECKING:
+    from tools.addresses import Origin
+
 PREFIX = "ATELIER_"
 TEST_PREFIX = "ATELIER_TEST_"  # belongs to the test suite, which talks to servers of its own
 FILE = "atelier.toml"
+KEY_CHARACTERS = 22  # 128 bits in base 64
 
 
 def default_home() -> Path:
@@ -56,8 +62,12 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
     home: Path = Field(default_factory=default_home, description="the data folder; everything is written below it")
-    host: str = Field("127.0.0.1", description="the address that the API listens on; loopback only, for now")
+    host: str = Field("127.0.0.1", description="the address that the API listens on; another than loopback wants keys")
     port: int = Field(8484, ge=0, le=65535, description="the port of the API; 0 takes a free one")
+
+    admin_key: SecretStr | None = Field(None, description="a key that may do everything; makes the others")
+    url: str | None = Field(None, description="a studio elsewhere that the command line talks to; none: the one here")
+    key: SecretStr | None = Field(None, description="the key that the command line shows to that studio")
 
     database_url: str = Field(
         default_factory=lambda values: f"sqlite:///{values['home'] / 'atelier.db'}",
@@ -68,6 +78,12 @@ class Settings(BaseSettings):
     blobs_url: str = Field(
         default_factory=lambda values: str(values["home"] / "blobs"), description="a folder, or any fsspec URL"
     )
+    signed_links_s: int = Field(
+        0, ge=0, le=604800, description="downloads are sent to a signed link of the blob store, valid so long; 0: never"
+    )
+    blobs_public_url: str | None = Field(None, description="the blob store's endpoint as clients reach it")
+    database_pool: int = Field(8, ge=1, le=200, description="connections to PostgreSQL a process keeps open")
+    index: Literal["chroma", "pgvector"] = Field("chroma", description="the search index; pgvector is PostgreSQL's")
     chroma_host: str | None = Field(None, description="a Chroma server; none: one started by the studio")
     chroma_port: int = Field(8000, ge=1, le=65535, description="the port of that Chroma server")
 
@@ -85,10 +101,29 @@ class Settings(BaseSettings):
     )
     net_threads: int = Field(1, ge=1, le=256, description="threads of a forward pass; more gain little and wait much")
     preload: bool = Field(True, description="load the nets when a worker starts, not at the first step")  # noqa: FBT003
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where nets run; auto: a GPU if there is one")
     memory_mb: int = Field(2048, ge=128, description="models above this sum leave memory, least recently used first")
+    answer_wait_s: float = Field(
+        300, gt=0, le=3600, description="how long OpenAI's clients that do not stream are kept waiting for an answer"
+    )
     max_upload_mb: int = Field(64, ge=1, le=4096, description="the largest upload")
     max_batch_mb: int = Field(256, ge=1, le=16384, description="the largest batch file")
+    log_format: Literal["text", "json"] = Field("text", description="json: a line is an object, for log collectors")
+    log_prompts: bool = Field(False, description="requests and prompts may appear in logs and traces")  # noqa: FBT003
+    metrics_port: int = Field(
+        0, ge=0, le=65535, description="where each process shows its metrics, without a key; 0: nowhere"
+    )
+    drain_s: float = Field(
+        60, ge=0, le=3600, description="how long a worker that is asked to end goes on with the steps it holds"
+    )
     solution_slots: int = Field(4, ge=1, le=64, description="calls of solutions at once, and trainings")
+    webhooks_private: str = Field(
+        "", description="origins in private networks that webhooks may name: http://10.0.0.5:8080,http://hooks.lan"
+    )
+    max_open_runs: int = Field(
+        10_000, ge=1, description="runs of one owner that wait or are worked on; more are refused with 429"
+    )
+    max_open_runs_all: int = Field(100_000, ge=1, description="the same, of all owners together")
     solutions: dict[Name, Declaration] = Field(
         default_factory=dict, description="a company's own solutions, a table each: see docs/solutions.md"
     )
@@ -98,12 +133,37 @@ class Settings(BaseSettings):
     def _absolute(cls, home: Path) -> Path:
         return Path(os.path.abspath(home.expanduser()))  # noqa: PTH100  # a link to the folder stays a link
 
-    @field_validator("host")
+    @field_validator("admin_key", "key")
     @classmethod
-    def _loopback(cls, host: str) -> str:
-        if not _is_loopback(host):
-            raise ValueError("only a loopback address is allowed, because this version asks nobody for a key")
-        return host
+    def _one_word(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError("a key is one word of ASCII letters, digits and signs")
+        return key
+
+    @field_validator("admin_key")
+    @classmethod
+    def _long(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < KEY_CHARACTERS:
+            raise ValueError(f"a key of fewer than {KEY_CHARACTERS} characters can be guessed; `openssl rand -hex 24`")
+        return key
+
+    @field_validator("webhooks_private")
+    @classmethod
+    def _origins(cls, given: str) -> str:
+        _split_origins(given)
+        return given
+
+    @field_validator("url")
+    @classmethod
+    def _address(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("it is the address of a studio, like https://studio.example.com")
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("no key belongs into an address; use ATELIER_KEY")
+        return url.rstrip("/")
 
     @classmethod
     def settings_customise_sources(
@@ -116,6 +176,16 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Say where values come from, the first wins."""
         return init_settings, env_settings, _File(settings_cls, toml_file=files())
+
+    @property
+    def is_loopback(self) -> bool:
+        """Say whether only this machine reaches the API."""
+        return _is_loopback(self.host)
+
+    @property
+    def webhook_origins(self) -> frozenset[Origin]:
+        """The origins in private networks that webhooks may name."""
+        return _split_origins(self.webhooks_private)
 
     @property
     def logs(self) -> Path:
@@ -195,6 +265,12 @@ def _nearest(field: str, prefix: str) -> str:
     if not near:
         return "."
     return f"; did you mean {prefix + near[0].upper() if prefix else repr(near[0])}?"
+
+
+def _split_origins(text: str) -> frozenset[Origin]:
+    from tools.addresses import Origin
+
+    return frozenset(Origin.of(url.strip()) for url in text.split(",") if url.strip())
 
 
 def _is_loopback(host: str) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import logging
 import logging.handlers
 import os
+import secrets
 import signal
 import socket
 import sqlite3
@@ -17,8 +19,9 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
-from orchestrator import broker, home
+from orchestrator import broker, home, logs, parts
 from orchestrator.children import LOG_BYTES, Child, Program, trim
 from orchestrator.errors import SettingsError, StudioError, StudioNotReady
 from orchestrator.settings import PREFIX, Settings, read_settings
@@ -31,7 +34,7 @@ TRIM_EVERY_S = 30.0
 GRACE_S = 8.0  # for the API and the workers; whatever is cut off is taken up again at the next start
 LAST_GRACE_S = 2.0  # for the servers below them
 WORKERS = ("planner", "image", "solution")
-SECRET = PREFIX + "LLM_API_KEY"  # no business of the servers below
+KEYS = {PREFIX + "ADMIN_KEY", PREFIX + "KEY"}  # the first is the API's business alone, the second nobody's here
 QUIET = {  # what our parts would otherwise tell others
     "ANONYMIZED_TELEMETRY": "False",
     "HF_HUB_DISABLE_TELEMETRY": "1",
@@ -79,17 +82,21 @@ class Studio:
 
     def _card(self, listener: socket.socket) -> home.Card:
         port = listener.getsockname()[1]
-        shown = f"[{self.settings.host}]" if ":" in self.settings.host else self.settings.host
-        return home.Card(os.getpid(), f"http://{shown}:{port}", port, time.time(), self.embedded)
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.settings.host, self.settings.host)  # noqa: S104
+        url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return home.Card(os.getpid(), url, port, time.time(), self.embedded, f"atl_{secrets.token_hex(20)}")
 
     def _start(self, listener: socket.socket) -> None:
         """Start the servers, bring the schema up to date while they start, then start what needs both."""
         environment = {**os.environ, **QUIET, **self.settings.environment(), "PYTHONUNBUFFERED": "1"}
-        below, connections = self._servers({k: v for k, v in environment.items() if k != SECRET})
+        below, connections = self._servers(_for_servers(environment))
         self._add(below)
-        _migrate(self.settings.database_url)
+        migrate(self.settings.database_url)
+        _require_key(self.settings)
         environment |= connections | {PREFIX + "PORT": str(listener.getsockname()[1])}
-        self._add([_worker(name, environment) for name in WORKERS])
+        ports = itertools.count(self.settings.metrics_port + 1) if self.settings.metrics_port else itertools.repeat(0)
+        for name, port in zip(WORKERS, ports, strict=False):
+            self._add([_worker(name, _without(KEYS, environment) | {PREFIX + "METRICS_PORT": str(port)})])
         self._add([_api(listener, environment)])
 
     def _servers(self, environment: dict[str, str]) -> tuple[list[Program], dict[str, str]]:
@@ -101,7 +108,7 @@ class Studio:
             connections[PREFIX + "BROKER_URL"] = broker.url(path)
         if self.settings.result_url is None:
             connections[PREFIX + "RESULT_URL"] = connections.get(PREFIX + "BROKER_URL", self.settings.broker_url or "")
-        if self.settings.chroma_host is None:
+        if not parts.has_index(self.settings):
             port = _free_port()
             programs.append(_index(self.settings.home / "chroma", port, environment))
             connections |= {PREFIX + "CHROMA_HOST": "127.0.0.1", PREFIX + "CHROMA_PORT": str(port)}
@@ -148,13 +155,13 @@ class Studio:
         handler = logging.handlers.RotatingFileHandler(
             self.settings.logs / "studio.log", maxBytes=LOG_BYTES, backupCount=1
         )
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(logs.formatter(self.settings, "studio", "%(asctime)s %(levelname)s %(message)s"))
         logger.addHandler(handler)
         logger.setLevel(logging.INFO)
 
     def _announce(self, card: home.Card, on_ready: Callable[[home.Card, float], None] | None) -> None:
         while not self._stop:
-            if not missing(card.url, timeout_s=5):
+            if not missing(card.url, timeout_s=5, key=card.key):
                 seconds = time.monotonic() - self._began
                 logger.info("ready at %s after %.1f s", card.url, seconds)
                 if on_ready is not None:
@@ -163,12 +170,19 @@ class Studio:
             time.sleep(READY_LOOK_S)
 
 
-def missing(url: str, *, timeout_s: float) -> dict[str, str]:
-    """Ask a studio's /readyz what is not there yet; nothing means that it is ready."""
-    address = url.removeprefix("http://")
-    connection = http.client.HTTPConnection(address, timeout=timeout_s)
+def missing(url: str, *, timeout_s: float, key: str | None = None) -> dict[str, str]:
+    """Ask a studio's /readyz what is not there yet; nothing means that it is ready.
+
+    Args:
+        url: of a studio here or elsewhere, http or https.
+        key: without one, a studio with keys says what is missing but not why.
+    """
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=timeout_s)
     try:
-        connection.request("GET", "/readyz")
+        headers = {} if key is None else {"authorization": f"Bearer {key}"}
+        connection.request("GET", f"{parts.path.rstrip('/')}/readyz", headers=headers)
         answer = connection.getresponse()
         said = json.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -177,7 +191,8 @@ def missing(url: str, *, timeout_s: float) -> dict[str, str]:
         connection.close()
     if answer.status == 200:
         return {}
-    return {name: part["detail"] for name, part in said["parts"].items() if not part["ok"]} or {"api": "not ready"}
+    found = said.get("parts", {}) if isinstance(said, dict) else {}
+    return {name: part["detail"] for name, part in found.items() if not part["ok"]} or {"api": "not ready"}
 
 
 @contextlib.contextmanager
@@ -218,10 +233,40 @@ def _api(listener: socket.socket, environment: dict[str, str]) -> Program:
 
 
 def _worker(name: str, environment: dict[str, str]) -> Program:
-    return Program(name, (sys.executable, "-m", "orchestrator.worker", "--name", name), environment)
+    drain = PREFIX + "DRAIN_S"  # what takes longer is given back, not cut off
+    own = environment | {drain: str(min(float(environment[drain]), GRACE_S / 2))}
+    return Program(name, (sys.executable, "-m", "orchestrator.worker", "--name", name), own)
 
 
-def _migrate(database_url: str) -> None:
+def _without(names: set[str], environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if name not in names}
+
+
+def _for_servers(environment: dict[str, str]) -> dict[str, str]:
+    """Give what the servers below get: no settings of ours, some of which hold passwords, and no secret of others."""
+    ours = (PREFIX, "AWS_")
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.startswith(ours) and not logs.SECRET_NAME.search(name)
+    }
+
+
+def _require_key(settings: Settings) -> None:
+    """Say that there is no key before the API does, which would be started again and again."""
+    if settings.is_loopback or settings.admin_key is not None:
+        return
+    from orchestrator.api.keyring import require_key
+    from store.database import Database
+
+    database = Database(settings.database_url)
+    try:
+        require_key(settings, database)
+    finally:
+        database.close()
+
+
+def migrate(database_url: str) -> None:
     """Bring the schema up to date; the usual case, nothing to do, is found out without loading Alembic."""
     if database_url.startswith("sqlite:///") and _is_current(Path(database_url.removeprefix("sqlite:///"))):
         return

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import socket
 import sys
 
 import uvicorn
 
+from orchestrator import logs, telemetry
 from orchestrator.api.app import create_app, open_context
 from orchestrator.errors import StudioError
-from orchestrator.settings import read_settings
+from orchestrator.settings import Settings, read_settings
 
 CLOSE_S = 1  # a stream that is still followed is cut after this; the client goes on with Last-Event-ID
 
@@ -21,25 +21,37 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m orchestrator.api")
     parser.add_argument("--fd", type=int, help="an open listening socket; none: opens host and port of the settings")
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        settings = read_settings()
-        app = create_app(open_context(settings))
+        serve(read_settings(), fd=given.fd)
     except StudioError as error:
         sys.stderr.write(error.message + "\n")
         return 2
+    return 0
+
+
+def serve(settings: Settings, *, fd: int | None = None, close_s: int = CLOSE_S) -> None:
+    """Serve until a signal asks for the end.
+
+    Args:
+        fd: an open listening socket; None opens host and port of the settings.
+        close_s: how long requests that are under way may still take.
+
+    Raises:
+        SettingsError: a part is not named.
+    """
+    logs.configure(settings, "api")
+    context = open_context(settings)
+    telemetry.serve_metrics(context.watch, settings)
     config = uvicorn.Config(
-        app,
+        create_app(context),
         host=settings.host,
         port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=CLOSE_S,
+        timeout_graceful_shutdown=close_s,
     )
-    sockets = None if given.fd is None else [socket.socket(fileno=given.fd)]
-    uvicorn.Server(config).run(sockets=sockets)
-    return 0
+    uvicorn.Server(config).run(sockets=None if fd is None else [socket.socket(fileno=fd)])
 
 
 if __name__ == "__main__":

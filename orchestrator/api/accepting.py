@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
 
 from orchestrator import errors
 from orchestrator.api.context import Context
+from orchestrator.api.keyring import ASKED_WITH
 from orchestrator.planner.plan import Plan, assets_used, check
-from store import assets, runs, views
+from orchestrator.settings import Settings
+from store import assets, limits, runs, views
 from store.runs import NewRun, NewStep
+from store.transition import Transition
 from tools.base import InvalidInput
+from workers.about import keep_private
 from workers.planned import new_steps
 
 
@@ -27,14 +32,19 @@ def accept(
     needs_approval: bool = False,
     plan_only: bool = False,
     idempotency_key: str | None = None,
+    before: runs.Opening | None = None,
 ) -> dict[str, Any]:
     """Store a request or a plan and give its run; from here on it will be carried out.
+
+    Args:
+        before: makes the run's thread, where that is not there yet.
 
     Raises:
         Invalid: the plan does not fit the tools, or there is a character that cannot be stored.
         Conflict: the idempotency key was used for something else.
         UnknownId: there is no such thread.
     """
+    keep_private(request, plan)
     if "\\u0000" in json.dumps([request, plan]).replace("\\\\", ""):
         raise errors.Invalid("the character U+0000 cannot be stored", param="say" if plan is None else "plan")
     checked, steps = (None, ()) if plan is None else check_plan(here, owner, plan)
@@ -51,6 +61,8 @@ def accept(
         plan_only=plan_only,
         idempotency_key=idempotency_key,
         max_attempts=here.settings.max_attempts,
+        traceparent=here.watch.traceparent(),
+        before=before,
     )
     return submit(here, new)
 
@@ -60,8 +72,17 @@ def submit(here: Context, new: NewRun) -> dict[str, Any]:
 
     Raises:
         Conflict: the idempotency key was used for something else.
+        TooManyRequests: too much waits already, or a limit of the key is reached.
+        Invalid: it has more steps than the key may ever ask for in a day.
     """
-    accepted = here.commit(lambda t: runs.accept(t, new))
+    new = replace(new, key_id=ASKED_WITH.get())
+    try:
+        accepted = here.commit(lambda t: _admitted(t, new, here.settings))
+    except limits.OverLimit as error:
+        kind = errors.QuotaExceeded if error.of_key else errors.TooManyRequests
+        raise kind(str(error), retry_after_s=error.retry_after_s) from error
+    except limits.NeverFits as error:
+        raise errors.Invalid(str(error), param="plan") from error
     run = view(here, new.owner, accepted.run_id)
     if not accepted.created and not _same(run, new):
         raise errors.Conflict(
@@ -71,8 +92,34 @@ def submit(here: Context, new: NewRun) -> dict[str, Any]:
     return run
 
 
+def _admitted(t: Transition, new: NewRun, settings: Settings) -> runs.Accepted:
+    """Accept a run if there is room for it; one that was accepted before needs none."""
+    if runs.seen_before(t, new) is None:
+        limits.admit(
+            t.connection,
+            owner=new.owner,
+            key_id=new.key_id,
+            steps_wanted=len(new.steps),
+            bounds=limits.Bounds(settings.max_open_runs, settings.max_open_runs_all),
+            now=t.now,
+        )
+    return runs.accept(t, new)
+
+
+def refuse_limited(here: Context) -> None:
+    """Refuse a batch that comes with a limited key: its lines are accepted later, when nobody counts them.
+
+    Raises:
+        Forbidden: the key has limits.
+    """
+    with here.database.read() as connection:
+        if limits.of_key(connection, ASKED_WITH.get()):
+            raise errors.Forbidden("this key has limits, and the lines of a batch count in none; use a key without")
+
+
 def _same(run: Mapping[str, Any], new: NewRun) -> bool:
-    given = (new.request, new.thread_id, None if new.plan is None else dict(new.plan))
+    thread_id = new.thread_id if new.before is None else run["thread_id"]
+    given = (new.request, thread_id, None if new.plan is None else dict(new.plan))
     # The plan of a request in words is the planner's; only a plan that came from outside can be compared.
     return given == (run["request"], run["thread_id"], run["plan"] if new.plan is not None else None)
 

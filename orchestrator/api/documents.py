@@ -11,9 +11,13 @@ from anyio import to_thread
 from fastapi import APIRouter, Query, Request
 
 from orchestrator.api import uploads
-from orchestrator.api.context import Admin, Context, Here, Owner
-from orchestrator.errors import Conflict, NotFound, Unsupported
-from store import passages, solutions
+from orchestrator.api.context import Admin, Context, Here, Known, Owner
+from orchestrator.api.described import file_body
+from orchestrator.api.keyring import Caller
+from orchestrator.api.shapes.base import Page
+from orchestrator.api.shapes.house import DocumentShape
+from orchestrator.errors import Conflict, NotFound, Unsupported, described
+from store import keys, passages, solutions
 from store.passages import UPLOAD, Document
 from tools.knowledge.read import FORMATS
 
@@ -21,16 +25,23 @@ router = APIRouter(prefix="/v1/solutions/{name}/documents", tags=["solutions"])
 HIDDEN = ("solution", "read_at", "space")
 
 
-@router.get("")
-def list_documents(name: str, here: Here, owner: Owner) -> dict[str, Any]:
+@router.get("", response_model=Page[DocumentShape])
+def list_documents(name: str, here: Here, owner: Owner, caller: Known) -> dict[str, Any]:
     """List the documents of a solution, with why those that could not be read were not."""
     _knowledge(here, name, owner)
     with here.database.read() as connection:
         found = passages.listing(connection, name)
-    return {"data": [view(one) for one in found], "has_more": False, "next": None}
+    return {"data": [_shown(one, caller) for one in found], "has_more": False, "next": None}
 
 
-@router.post("", status_code=202, max_body_size=uploads.MOST_BYTES)
+@router.post(
+    "",
+    status_code=202,
+    max_body_size=uploads.MOST_BYTES,
+    response_model=DocumentShape,
+    responses=described(415),
+    openapi_extra=file_body("a document that a worker can read", "application/octet-stream"),
+)
 async def upload(
     name: str,
     request: Request,
@@ -56,6 +67,13 @@ def remove(name: str, document_id: str, here: Here, admin: Admin) -> None:
 def view(document: Document) -> dict[str, Any]:
     """Give a document as clients see it."""
     return {key: value for key, value in asdict(document).items() if key not in HIDDEN}
+
+
+def _shown(document: Document, caller: Caller) -> dict[str, Any]:
+    """Give a document without the folder of the host that it lies in, to who is no admin."""
+    shown = view(document)
+    is_open = document.origin == UPLOAD or caller.may(keys.ADMIN)
+    return shown if is_open else {**shown, "origin": None}
 
 
 def _save(here: Context, owner: str, name: str, filename: str, content: bytes) -> dict[str, Any]:

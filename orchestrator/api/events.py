@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import anyio
 from anyio import to_thread
@@ -17,12 +19,22 @@ EAGER_S = 0.01  # between two looks while a run is young: a short one has ended 
 YOUNG_S = 0.5
 FASTEST_S = 0.05
 SLOWEST_S = 0.2
+UNTOLD_S = 1.0  # between two looks where notices come: one may be lost
 HEARTBEAT_S = 15.0
 PAGE = 500
 
 
-async def follow(context: Context, owner: str, run_id: str, last: int) -> AsyncIterator[Event | None]:
+async def follow(context: Context, owner: str, run_id: str, last: int) -> AsyncGenerator[Event | None, None]:
     """Give each event behind `last` once and in order, None as a heartbeat, and end when the run has ended."""
+    with _noticing(context, run_id) as pause:
+        async for event in _follow(context, owner, run_id, last, pause):
+            yield event
+
+
+Pause = Callable[[float], Awaitable[None]]
+
+
+async def _follow(context: Context, owner: str, run_id: str, last: int, pause: Pause) -> AsyncIterator[Event | None]:
     began = quiet_since = time.monotonic()
     pause_s = EAGER_S
     while True:
@@ -40,8 +52,30 @@ async def follow(context: Context, owner: str, run_id: str, last: int) -> AsyncI
         elif time.monotonic() - quiet_since >= HEARTBEAT_S:
             quiet_since = time.monotonic()
             yield None
-        await anyio.sleep(pause_s)
+        await pause(pause_s)
         pause_s = min(pause_s * 1.3, SLOWEST_S)
+
+
+@contextmanager
+def _noticing(context: Context, run_id: str) -> Iterator[Pause]:
+    """Give what waits until there may be something new: until a notice comes, or, without notices, for a time."""
+    notices = context.database.notices
+    if notices is None:
+        yield anyio.sleep
+        return
+    loop, noticed = asyncio.get_running_loop(), asyncio.Event()
+
+    async def pause(pause_s: float) -> None:
+        with anyio.move_on_after(UNTOLD_S if notices.listening.is_set() else pause_s):
+            await noticed.wait()
+        noticed.clear()  # what comes from here on is seen by the look that follows, or wakes the next pause
+
+    def wake() -> None:
+        with suppress(RuntimeError):  # the loop has ended, and we with it
+            loop.call_soon_threadsafe(noticed.set)
+
+    with notices.on(run_id, wake):
+        yield pause
 
 
 async def as_lines(following: AsyncIterator[Event | None]) -> AsyncIterator[str]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.api import accepting
 from orchestrator.api.context import Context, Here, Owner
+from orchestrator.api.shapes.work import Planned
 from orchestrator.errors import Invalid
 from store import runs
 
@@ -24,10 +25,14 @@ class ToPlan(BaseModel):
     """What to plan."""
 
     model_config = ConfigDict(extra="forbid")
-    say: str = Field(min_length=1, max_length=8000)
+    say: str = Field(min_length=1, max_length=8000, description="what is wanted, in words")
 
 
-@router.post("")
+@router.post(
+    "",
+    response_model=Planned,
+    responses={202: {"model": Planned, "description": "Planning goes on; ask for the run."}},
+)
 async def make_plan(wanted: ToPlan, here: Here, owner: Owner, response: Response) -> dict[str, Any]:
     """Plan a request and run nothing; 202 with the run to look at where planning takes more than a minute."""
     run = await to_thread.run_sync(lambda: accepting.accept(here, owner, request=wanted.say, plan_only=True))

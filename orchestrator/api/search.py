@@ -6,61 +6,70 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, ValidationError
 from sqlalchemy import func, select
 
 from orchestrator import parts
 from orchestrator.api import assets as asset_routes
-from orchestrator.api.context import Context, Here, Owner
-from orchestrator.errors import Invalid
+from orchestrator.api.context import Context, Here, Owner, Reader
+from orchestrator.api.filters import Asked, AskedInQuery
+from orchestrator.api.shapes.base import Page
+from orchestrator.api.shapes.library import Hit
+from orchestrator.api.texts import Text
+from orchestrator.errors import Invalid, described
 from store import assets, search, tables
-from tools.base import KINDS
 
 router = APIRouter(prefix="/v1/search", tags=["search"])
 SMALL_ROWS = search.EXACT_ROWS
+MOST = 100
 Words = Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class Wanted(BaseModel):
-    """What to look for; words and likeness may be joined."""
+class Wanted(Asked):
+    """What to look for, among what; words and likeness may be joined."""
 
-    model_config = ConfigDict(extra="forbid")
     query: Words | None = Field(None, description="what it shows, in words")
-    like: str | None = Field(None, description="the id of an asset: what resembles it")
-    kind: str | None = None
-    tags: list[str] = Field(default_factory=list, max_length=16)
-    limit: int = Field(10, ge=1, le=100)
-
-    @model_validator(mode="after")
-    def _known_kind(self) -> Wanted:
-        if self.kind is not None and self.kind not in KINDS:
-            raise ValueError(f"kind: there is no kind {self.kind!r}; there are {', '.join(KINDS)}")
-        return self
+    like: Text | None = Field(None, max_length=40, description="id of an asset: what resembles it")
+    limit: int = Field(10, ge=1, le=MOST, description="how many at most")
 
 
-@router.post("")
-def search_by_body(wanted: Wanted, here: Here, owner: Owner) -> dict[str, Any]:
+@router.post("", response_model=Page[Hit], responses=described(504), operation_id="search")
+def search_by_body(wanted: Wanted, here: Here, owner: Reader) -> dict[str, Any]:
     """Find assets, nearest first."""
-    hits = _search(here, owner, wanted)
-    found = [{**asset_routes.view(hit.asset), "score": round(hit.score, 4)} for hit in hits]
-    return {"data": found, "has_more": False, "next": None}
+    return {"data": find_hits(here, owner, wanted), "has_more": False, "next": None}
 
 
-@router.get("")
+@router.get("", response_model=Page[Hit], responses=described(504), operation_id="search_by_address")
 def search_by_query(
     here: Here,
     owner: Owner,
-    query: Annotated[Words | None, Query()] = None,
-    like: str | None = None,
-    kind: str | None = None,
-    tags: Annotated[str, Query(description="separated by commas")] = "",
-    limit: Annotated[int, Query(ge=1, le=100)] = 10,
+    asked: AskedInQuery,
+    query: Annotated[Words | None, Query(description="what it shows, in words")] = None,
+    like: Annotated[str | None, Query(max_length=40, description="id of an asset: what resembles it")] = None,
+    tags: Annotated[Text, Query(max_length=1400, description="separated by commas; the same as several `tag`")] = "",
+    limit: Annotated[int, Query(ge=1, le=MOST, description="how many at most")] = 10,
 ) -> dict[str, Any]:
     """Find assets, nearest first; the same with an address that can be kept."""
-    if kind is not None and kind not in KINDS:
-        raise Invalid(f"kind: there is no kind {kind!r}; there are {', '.join(KINDS)}", param="kind")
-    wanted = Wanted(query=query, like=like, kind=kind, tags=[tag for tag in tags.split(",") if tag], limit=limit)
-    return search_by_body(wanted, here, owner)
+    both = [*asked.tags, *(tag for tag in tags.split(",") if tag.strip())]
+    return search_by_body(wanted_among(asked, tags=both, query=query, like=like, limit=limit), here, owner)
+
+
+def wanted_among(asked: Asked, **more: Any) -> Wanted:
+    """Join what is looked for with what it must be.
+
+    Raises:
+        Invalid: there are too many tags, or one is too long.
+    """
+    try:
+        return Wanted.model_validate({**asked.model_dump(by_alias=True), **more})
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        raise Invalid(f"{fault['loc'][0]}: {fault['msg']}", param=str(fault["loc"][0])) from error
+
+
+def find_hits(here: Context, owner: str, wanted: Wanted) -> list[dict[str, Any]]:
+    """Give what was found as clients see it, nearest first."""
+    return [{**asset_routes.view(hit.asset), "score": round(hit.score, 4)} for hit in _search(here, owner, wanted)]
 
 
 def _is_large(here: Context, owner: str) -> bool:
@@ -88,8 +97,7 @@ def _search(here: Context, owner: str, wanted: Wanted) -> list[search.Hit]:
         owner=owner,
         space=space,
         vector=vector,
-        kind=wanted.kind,
-        tags=wanted.tags,
+        wanted=wanted.as_filter(here, owner),
         limit=wanted.limit,
         exclude=() if wanted.like is None else (wanted.like,),
     )

@@ -30,7 +30,7 @@ def sniff(content: bytes) -> Sniffed:
     """
     found = _picture(content) or _sound_or_film(content) or _text(content)
     if found is None:
-        raise Unsupported("the upload is no PNG, JPEG, WebP, GIF, MP4, WebM, WAV, MP3, FLAC, Ogg or plain text")
+        raise Unsupported("the upload is no PNG, JPEG, WebP, GIF, MP4, WebM, WAV, MP3, FLAC, Ogg, MIDI or plain text")
     if (found.width or 0) * (found.height or 0) > MAX_PIXELS:
         raise TooLarge(f"the picture has {found.width} × {found.height} pixels; the most are {MAX_PIXELS:,}")
     return found
@@ -63,6 +63,8 @@ def _sound_or_film(content: bytes) -> Sniffed | None:
         return Sniffed("audio", "audio/flac")
     if content.startswith(b"OggS"):
         return Sniffed("audio", "audio/ogg")
+    if content[:8] == b"MThd\0\0\0\x06":
+        return Sniffed("music", "audio/midi")
     return None
 
 

@@ -12,10 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import Connection
 
 from orchestrator.api import accepting
-from orchestrator.api.context import Admin, Context, Here, Owner
+from orchestrator.api.context import Admin, Context, Here, Known, Owner
+from orchestrator.api.keyring import Caller
 from orchestrator.api.lists import Limit, page
+from orchestrator.api.shapes.base import Page
+from orchestrator.api.shapes.house import CallShape, SolutionShape
+from orchestrator.api.shapes.work import Run
 from orchestrator.errors import Conflict, Invalid
-from store import solutions, versions
+from store import keys, solutions, versions
 from store.solutions import Solution
 from tools import catalog
 from tools.catalog import Package
@@ -31,7 +35,7 @@ class NewSolution(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     name: str = Field(description="its tools are called NAME.TOOL", json_schema_extra={"pattern": NAME})
-    declaration: Declaration
+    declaration: Declaration = Field(description="how it is reached, and what it may cost")
 
     @field_validator("name")
     @classmethod
@@ -48,16 +52,16 @@ class Approval(BaseModel):
     digest: str = Field(pattern=r"^[0-9a-f]{64}$", description="`offered_digest` of the solution as it was shown")
 
 
-@router.get("")
-def list_solutions(here: Here, owner: Owner) -> dict[str, Any]:
+@router.get("", response_model=Page[SolutionShape], response_model_exclude_unset=True)
+def list_solutions(here: Here, owner: Owner, caller: Known) -> dict[str, Any]:
     """List the solutions that you may use, by name, and the installed packages that bring tools."""
     with here.database.read() as connection:
         found = [_with_look(connection, owner, one) for one in solutions.list_(connection, owner)]
-    shown = [*(view(one) for one in found), *(package_view(one) for one in catalog.packages())]
+    shown = [*(_shown(one, caller) for one in found), *(package_view(one) for one in catalog.packages())]
     return {"data": shown, "has_more": False, "next": None}
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, response_model=SolutionShape, response_model_exclude_unset=True)
 def add(new: NewSolution, here: Here, admin: Admin) -> dict[str, Any]:
     """Declare a solution and look at what it offers; its tools can be used once they are approved."""
     declaration = new.declaration.model_dump(mode="json")
@@ -73,10 +77,10 @@ def add(new: NewSolution, here: Here, admin: Admin) -> dict[str, Any]:
     return view(solution) | {"check": run["id"]}
 
 
-@router.get("/{name}")
-def get_solution(name: str, here: Here, owner: Owner) -> dict[str, Any]:
+@router.get("/{name}", response_model=SolutionShape, response_model_exclude_unset=True)
+def get_solution(name: str, here: Here, owner: Owner, caller: Known) -> dict[str, Any]:
     """Give a solution, with what it offers and what of that is approved."""
-    return view(_find(here, name, owner))
+    return _shown(_find(here, name, owner), caller)
 
 
 @router.delete("/{name}", status_code=204)
@@ -87,14 +91,14 @@ def remove(name: str, here: Here, admin: Admin) -> None:
     here.database.transact(lambda c: solutions.remove(c, name))
 
 
-@router.post("/{name}/check", status_code=202)
+@router.post("/{name}/check", status_code=202, response_model=Run)
 def check(name: str, here: Here, admin: Admin) -> dict[str, Any]:
     """Look at what a solution offers now; the run that does it says what came out."""
     _find(here, name, admin)
     return accepting.submit(here, checks.new_run(admin, name))
 
 
-@router.post("/{name}/approve")
+@router.post("/{name}/approve", response_model=SolutionShape, response_model_exclude_unset=True)
 def approve(name: str, approval: Approval, here: Here, admin: Admin) -> dict[str, Any]:
     """Approve what a solution offers, as it was seen; from now on plans can use exactly that."""
     _find(here, name, admin)
@@ -102,12 +106,14 @@ def approve(name: str, approval: Approval, here: Here, admin: Admin) -> dict[str
     return view(here.database.transact(lambda c: solutions.approve(c, name, approval.digest, _digest, now=now)))
 
 
-@router.get("/{name}/calls")
+@router.get("/{name}/calls", response_model=Page[CallShape])
 def list_calls(
     name: str,
     here: Here,
     owner: Owner,
-    before: Annotated[int | None, Query(ge=1, description="`next` of the page before this one")] = None,
+    before: Annotated[
+        int | None, Query(ge=1, le=(1 << 63) - 1, description="`next` of the page before this one")
+    ] = None,
     limit: Limit = 50,
 ) -> dict[str, Any]:
     """List what you asked of a solution, newest first, with how it ended."""
@@ -134,6 +140,12 @@ def view(solution: Solution) -> dict[str, Any]:
         "created_at": solution.created_at,
         "checked_at": solution.checked_at,
     }
+
+
+def _shown(solution: Solution, caller: Caller) -> dict[str, Any]:
+    """Give a solution without its declaration, which names programs, folders and addresses, to who is no admin."""
+    shown = view(solution)
+    return shown if caller.may(keys.ADMIN) else {**shown, "declaration": None}
 
 
 def package_view(package: Package) -> dict[str, Any]:

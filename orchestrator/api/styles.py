@@ -11,6 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from models.style.pictures import LEAST, MOST
 from orchestrator.api import accepting
 from orchestrator.api.context import Context, Here, Owner
+from orchestrator.api.shapes.base import Page
+from orchestrator.api.shapes.house import StyleShape
+from orchestrator.api.shapes.work import Run
+from orchestrator.api.texts import Text
 from orchestrator.errors import Invalid, NotFound
 from store import assets, versions
 from store.versions import STYLE, Version
@@ -25,8 +29,8 @@ class Picture(BaseModel):
     """A picture of the library, and what it shows."""
 
     model_config = ConfigDict(extra="forbid")
-    asset_id: str = Field(max_length=40)
-    caption: str = Field(min_length=1, max_length=500)
+    asset_id: str = Field(max_length=40, description="its id in the library")
+    caption: Text = Field(min_length=1, max_length=500, description="what it shows, in words")
 
 
 class NewStyle(BaseModel):
@@ -34,12 +38,12 @@ class NewStyle(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     name: str = Field(pattern=STYLE_NAME, description="small letters, digits and dashes; how requests will call it")
-    pictures: list[Picture] = Field(min_length=LEAST, max_length=MOST)
-    minutes: Annotated[float, Field(gt=0, le=240, description="at most")] = training.MINUTES
-    licence: str | None = Field(None, min_length=1, max_length=200, description="of the pictures")
+    pictures: list[Picture] = Field(min_length=LEAST, max_length=MOST, description="all in the look")
+    minutes: Annotated[float, Field(gt=0, le=240, description="how long it may learn, at most")] = training.MINUTES
+    licence: Text | None = Field(None, min_length=1, max_length=200, description="of the pictures")
 
 
-@router.post("", status_code=202)
+@router.post("", status_code=202, response_model=Run)
 def train(new: NewStyle, here: Here, owner: Owner) -> dict[str, Any]:
     """Learn a look from pictures; the run says how it goes, and the look can be used when it has ended."""
     if new.name in STYLES:
@@ -50,7 +54,7 @@ def train(new: NewStyle, here: Here, owner: Owner) -> dict[str, Any]:
     return accepting.submit(here, run)
 
 
-@router.get("")
+@router.get("", response_model=Page[StyleShape])
 def list_styles(here: Here, owner: Owner) -> dict[str, Any]:
     """List the looks that were trained, by name; those that are always there are not among them."""
     with here.database.read() as connection:
@@ -58,7 +62,7 @@ def list_styles(here: Here, owner: Owner) -> dict[str, Any]:
     return {"data": [_view(version) for version in found], "has_more": False, "next": None}
 
 
-@router.get("/{name}")
+@router.get("/{name}", response_model=StyleShape)
 def get_style(name: str, here: Here, owner: Owner) -> dict[str, Any]:
     """Give a look with its card: what it was learned from, and how well."""
     with here.database.read() as connection:

@@ -66,11 +66,12 @@ async def _body(request: Request, limit_mb: int) -> bytes:
 async def take(request: Request, here: Context, owner: str, caption: str | None, tags: str) -> Asset:
     """Put an uploaded file into the library."""
     upload = await read(request, here.settings.max_upload_mb)
-    named = caption or (PurePath(upload.name).stem[:500] if upload.name else "") or "upload"
-    return await to_thread.run_sync(_save, here, owner, upload.content, named, tuple(tags.split(",")))
+    named = caption or (PurePath(upload.name.replace("\0", "")).stem[:500] if upload.name else "") or "upload"
+    return await to_thread.run_sync(save, here, owner, upload.content, named, tuple(tags.split(",")))
 
 
-def _save(here: Context, owner: str, content: bytes, caption: str, tags: tuple[str, ...]) -> Asset:
+def save(here: Context, owner: str, content: bytes, caption: str, tags: tuple[str, ...]) -> Asset:
+    """Store bytes and a row that names them; what they are is read from the bytes themselves."""
     found = sniff(content)
     vector = np.asarray(here.messenger.vector(caption), np.float32)
     new = NewAsset(

@@ -27,9 +27,7 @@ def submit(
 ) -> None:
     """Submit a batch; without a running studio it is carried out before this ends."""
     given = settings()
-    from orchestrator import home
-
-    alone = home.running(given.home) is None
+    alone = connect.is_alone(given)
     with connect.studio(given) as client:
         batch = client.send_file("/v1/batches", file)
         if wait or alone:
@@ -60,9 +58,7 @@ def resume(
 ) -> None:
     """Go on with a cancelled batch; without a running studio it is carried out before this ends."""
     given = settings()
-    from orchestrator import home
-
-    alone = home.running(given.home) is None
+    alone = connect.is_alone(given)
     with connect.studio(given) as client:
         found = client.post(f"/v1/batches/{batch}/resume")
         if wait or alone:

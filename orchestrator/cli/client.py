@@ -28,11 +28,23 @@ class Refused(StudioError):
 class Client:
     """A connection to a studio; whoever makes it closes it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None, *, elsewhere: bool = False) -> None:
+        """Open nothing yet.
+
+        Args:
+            url: of the studio, http or https.
+            key: shown with every request, and to nobody that the studio sends us on to.
+            elsewhere: on another machine, where the proxies and certificates that the environment names count.
+        """
         import httpx
 
         self.url = url
-        self._http = httpx.Client(base_url=url, timeout=httpx.Timeout(READ_S, connect=CONNECT_S), trust_env=False)
+        self._http = httpx.Client(
+            base_url=url,
+            timeout=httpx.Timeout(READ_S, connect=CONNECT_S),
+            trust_env=elsewhere,
+            headers={} if key is None else {"authorization": f"Bearer {key}"},
+        )
 
     def close(self) -> None:
         """Close the connection."""
@@ -53,6 +65,14 @@ class Client:
             StudioError: the studio refused, or does not answer.
         """
         return self._ask("POST", path, json=body, **options)
+
+    def patch(self, path: str, body: Any) -> dict[str, Any]:
+        """Change something; `body` as JSON.
+
+        Raises:
+            StudioError: the studio refused, or does not answer.
+        """
+        return self._ask("PATCH", path, json=body)
 
     def delete(self, path: str) -> None:
         """Remove something.
@@ -97,7 +117,7 @@ class Client:
         to.parent.mkdir(parents=True, exist_ok=True)
         part = to.with_name(f".{to.name}.part")
         try:
-            with self._http.stream("GET", path) as answer, part.open("wb") as file:
+            with self._http.stream("GET", path, follow_redirects=True) as answer, part.open("wb") as file:
                 _check(answer)
                 for chunk in answer.iter_bytes():
                     file.write(chunk)

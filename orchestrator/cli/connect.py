@@ -1,4 +1,4 @@
-"""Finds the running studio, or starts one for a single command."""
+"""Finds the studio elsewhere or here, or starts one for a single command."""
 
 from __future__ import annotations
 
@@ -32,14 +32,47 @@ def note(text: str) -> None:
 
 @contextmanager
 def studio(settings: Settings, *, works: bool = True) -> Iterator[Client]:
-    """Give a client of the studio on the data folder; a studio that had to be started is ended afterwards.
+    """Give a client of the studio elsewhere that the settings name, or of the one on the data folder.
+
+    A studio that had to be started is ended afterwards.
 
     Args:
         works: wait for the workers too; what only looks needs none.
 
     Raises:
-        StudioNotReady: it could not be started, or did not become ready.
+        StudioNotReady: it could not be started, did not become ready, or does not answer.
     """
+    with _elsewhere(settings) if settings.url is not None else _here(settings, works=works) as client:
+        yield client
+
+
+def is_alone(settings: Settings) -> bool:
+    """Say whether a command would have to start a studio of its own."""
+    from orchestrator import home
+
+    return settings.url is None and home.running(settings.home) is None
+
+
+@contextmanager
+def _elsewhere(settings: Settings) -> Iterator[Client]:
+    """Give a client of a studio that others run: what it lacks is not ours to wait for, and what it takes it keeps."""
+    from orchestrator.cli.client import Client
+
+    assert settings.url is not None  # noqa: S101  # by who calls
+    client = Client(settings.url, _key(settings), elsewhere=True)
+    try:
+        client.get("/healthz")
+        yield client
+    finally:
+        client.close()
+
+
+def _key(settings: Settings) -> str | None:
+    return None if settings.key is None else settings.key.get_secret_value()
+
+
+@contextmanager
+def _here(settings: Settings, *, works: bool) -> Iterator[Client]:
     from orchestrator import home
     from orchestrator.cli.client import Client
 
@@ -55,8 +88,8 @@ def studio(settings: Settings, *, works: bool = True) -> Iterator[Client]:
                     process.wait()
                     process = None
             assert card is not None  # noqa: S101  # by the lines above
-            _wait_until_ready(settings, card.url, process, works=works)
-            client = Client(card.url)
+            _wait_until_ready(settings, card, process, works=works)
+            client = Client(card.url, _key(settings) or card.key)
             try:
                 yield client
             finally:
@@ -93,11 +126,11 @@ def _card_of(settings: Settings, process: subprocess.Popen[bytes]) -> Card:
     raise StudioNotReady(f"the studio did not start; see {settings.logs}")
 
 
-def _wait_until_ready(settings: Settings, url: str, process: subprocess.Popen[bytes] | None, *, works: bool) -> None:
+def _wait_until_ready(settings: Settings, card: Card, process: subprocess.Popen[bytes] | None, *, works: bool) -> None:
     from orchestrator.studio import missing
 
     began = time.monotonic()
-    while lacking := missing(url, timeout_s=5):
+    while lacking := missing(card.url, timeout_s=5, key=card.key):
         if not works and all(name.endswith("worker") for name in lacking):
             break
         if process is not None and process.poll() is not None:

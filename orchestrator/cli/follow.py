@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +83,8 @@ class Bars:
 
     def _step_queued(self, event: dict[str, Any]) -> None:
         self._set(event["step"], state="waits")
+        if event.get("unserved"):
+            self._console.print(f"{event['step']} waits: {event['unserved']}", style="yellow", markup=False)
 
     def _step_started(self, event: dict[str, Any]) -> None:
         self._set(event["step"], state="works")
@@ -174,12 +177,47 @@ def _decided(client: Client, run_id: str, view: View, why: str) -> bool:
     return True
 
 
-def to_the_end(client: Client, run_id: str, view: View) -> dict[str, Any]:
+@contextmanager
+def held() -> Iterator[list[int]]:
+    """Keep Ctrl-C back while a run is asked for, and give what came: without its id it could not be cancelled.
+
+    A second Ctrl-C comes through.
+    """
+    came: list[int] = []
+
+    def keep(number: int, _: Any) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    before = signal.signal(signal.SIGINT, keep)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def ask(client: Client, path: str, body: dict[str, Any], view: View) -> dict[str, Any]:
+    """Ask for a run and follow it to its end; Ctrl-C cancels it from the first moment on.
+
+    Raises:
+        StudioError: the studio refused, or does not answer.
+    """
+    with held() as came:
+        run = client.post(path, body)
+        if run.get("unserved"):
+            note(f"Run {run['id']} waits: {run['unserved']}.")
+    return to_the_end(client, run["id"], view, cancel=bool(came))
+
+
+def to_the_end(client: Client, run_id: str, view: View, *, cancel: bool = False) -> dict[str, Any]:
     """Follow a run until it has ended, and give it; one that waits for approval is asked about, or given as it is.
 
-    Ctrl-C cancels it, and a second Ctrl-C stops looking.
+    Ctrl-C cancels it, as `cancel` does at once, and a second Ctrl-C stops looking.
     """
     try:
+        if cancel:
+            raise KeyboardInterrupt
         for event in client.events(run_id):
             view.event(event)
             if event["type"] == "approval.required" and not _decided(client, run_id, view, event.get("why") or ""):

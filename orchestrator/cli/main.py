@@ -6,7 +6,22 @@ import sys
 
 import typer
 
-from orchestrator.cli import batch, library, making, solutions, studio, styles, tracking
+from orchestrator.cli import (
+    backup,
+    batch,
+    keys,
+    library,
+    making,
+    mcp,
+    server,
+    solutions,
+    studio,
+    styles,
+    tracking,
+    usage,
+    webhooks,
+    worker,
+)
 from orchestrator.errors import StudioError
 
 app = typer.Typer(
@@ -31,8 +46,21 @@ app.add_typer(studio.models, name="models")
 app.add_typer(studio.tools, name="tools")
 app.add_typer(library.index, name="index")
 app.add_typer(solutions.app, name="solutions")
+app.add_typer(keys.app, name="keys")
+app.command()(usage.usage)
+app.add_typer(webhooks.app, name="webhooks")
 app.add_typer(styles.app, name="styles")
 app.command()(studio.doctor)
+app.command()(worker.worker)
+app.command()(worker.workers)
+app.command()(server.migrate)
+app.command()(server.api)
+app.command()(server.env)
+app.command()(mcp.mcp)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command(name="migrate-store")(backup.migrate_store)
+app.add_typer(backup.blobs, name="blobs")
 
 
 def main() -> None:

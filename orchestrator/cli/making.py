@@ -25,18 +25,18 @@ def make(words: Words, as_json: Json = False) -> None:
     """Make what you ask for, and show how it goes."""
     given = settings()
     with connect.studio(given) as client:
-        carry_out(client, given, client.post("/v1/runs", {"say": words})["id"], as_json=as_json)
+        carry_out(client, given, {"say": words}, as_json=as_json)
 
 
 def run(
     plan: Annotated[Path, typer.Argument(help="A file with a plan in JSON; - reads it from the input.")],
     as_json: Json = False,
 ) -> None:
-    """Carry out a plan, as `atelier plan --json` prints it or edited."""
+    """Carry out a plan that `atelier plan --json` printed."""
     wanted = _read_plan(plan)
     given = settings()
     with connect.studio(given) as client:
-        carry_out(client, given, client.post("/v1/runs", {"plan": wanted})["id"], as_json=as_json)
+        carry_out(client, given, {"plan": wanted}, as_json=as_json)
 
 
 def plan(words: Words, as_json: Json = False) -> None:
@@ -67,8 +67,7 @@ def chat(
         found = client.get(f"/v1/threads/{thread}") if thread else client.post("/v1/threads", {})
         connect.note(f"Conversation {found['id']}. Say what you want; an empty line ends it.")
         while (words := _next_words()) is not None:
-            started = client.post(f"/v1/threads/{found['id']}/runs", {"say": words})
-            ended = _follow(client, started["id"], as_json=as_json)
+            ended = _ask(client, f"/v1/threads/{found['id']}/runs", {"say": words}, as_json=as_json)
             if as_json:
                 print(json.dumps(result(client, given, ended), ensure_ascii=False), flush=True)
             else:
@@ -93,20 +92,20 @@ def _read_plan(path: Path) -> Any:
         raise BadRequest(f"the plan {str(path)!r} is not JSON: {error}") from error
 
 
-def _follow(client: Client, run_id: str, *, as_json: bool) -> dict[str, Any]:
+def _ask(client: Client, path: str, body: dict[str, Any], *, as_json: bool) -> dict[str, Any]:
     if as_json:
-        return follow.to_the_end(client, run_id, follow.Silent())
+        return follow.ask(client, path, body, follow.Silent())
     with follow.bars() as view:
-        return follow.to_the_end(client, run_id, view)
+        return follow.ask(client, path, body, view)
 
 
-def carry_out(client: Client, given: Settings, run_id: str, *, as_json: bool = False) -> None:
-    """Follow a run to its end and print what it made.
+def carry_out(client: Client, given: Settings, body: dict[str, Any], *, as_json: bool = False) -> None:
+    """Ask for a run, follow it to its end and print what it made.
 
     Raises:
         typer.Exit: it did not complete.
     """
-    ended = _follow(client, run_id, as_json=as_json)
+    ended = _ask(client, "/v1/runs", body, as_json=as_json)
     if as_json:
         print_json(result(client, given, ended))
     else:

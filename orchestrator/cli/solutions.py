@@ -111,7 +111,7 @@ def documents(
     if as_json:
         print_json(found)
         return
-    rows = [(one["path"], one["origin"], one["passages"], one["error"] or one["title"]) for one in found]
+    rows = [(one["path"], one["origin"] or "a folder", one["passages"], one["error"] or one["title"]) for one in found]
     print_table(("document", "from", "passages", "title, or what is wrong"), rows)
 
 

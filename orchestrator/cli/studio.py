@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ tools = typer.Typer(help="What a plan can call.", no_args_is_help=True)
 
 def up(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="The port of the API; 0 takes a free one.")] = None,
-    host: Annotated[str | None, typer.Option(help="The loopback address that it listens on.")] = None,
+    host: Annotated[str | None, typer.Option(help="The address that it listens on.")] = None,
     as_json: Json = False,
 ) -> None:
     """Start the studio and watch it until Ctrl-C."""
@@ -76,13 +75,14 @@ def list_models(as_json: Json = False) -> None:
 
 def _tools() -> list[dict[str, Any]]:
     """Give the tools of the studio that runs, or the ones that every studio has."""
-    from orchestrator import home, listing
-    from orchestrator.cli.client import Client
+    from orchestrator import listing
+    from orchestrator.cli import connect
     from tools import catalog
 
-    if (card := home.running(settings().home)) is None:
+    given = settings()
+    if connect.is_alone(given):
         return [listing.tool_view(spec) for spec in catalog.specs().values()]
-    with contextlib.closing(Client(card.url)) as client:
+    with connect.studio(given, works=False) as client:
         found: list[dict[str, Any]] = client.get("/v1/tools")["data"]
         return found
 

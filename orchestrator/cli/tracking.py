@@ -44,7 +44,7 @@ def show(run: RunId, as_json: Json = False) -> None:
             return
         paths = [files.made(client, given, asset)["path"] for asset in found["assets"]]
     print(f"{found['id']}  {found['status']}  {when(found['created_at'])}")
-    for part in (found["request"], found["reply"], (found["error"] or {}).get("message")):
+    for part in (found["request"], found["reply"], (found["error"] or {}).get("message"), found.get("unserved")):
         if part:
             print(part)
     print_table(

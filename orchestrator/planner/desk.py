@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select
+from sqlalchemy import Connection, Row, Select, or_, select
 
 from models.language.errors import LanguageModelError
 from orchestrator.planner.answer import StepResult
 from orchestrator.planner.graph import Declined, Dialect, NotUnderstood, Planner
 from orchestrator.planner.ground import CONSULT, House
-from orchestrator.planner.lines import one_line
+from orchestrator.planner.lines import ASSET_ID, one_line
 from orchestrator.planner.plan import AssetLine, Plan, Said
 from orchestrator.planner.policy import risk, sending
 from store import assets, runs, solutions, versions, views
@@ -27,6 +27,7 @@ from store.tables import runs as runs_table
 from store.transition import Transition
 from tools.base import InvalidInput, Source, ToolFailed, ToolSpec, TryLater
 from tools.consult.run import said
+from workers.about import keep_private
 from workers.bench import Bench, InnerRunner
 from workers.planned import new_steps
 
@@ -63,6 +64,7 @@ def _plan(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition]
         tools = _plannable(bench.tools(claim.owner), house)
         readers = {name for name, spec in tools.items() if spec.reads} | {*READERS}
         history = _history(connection, run, readers)
+    keep_private(run.request)
     planner = Planner(bench.chat, tools, dialect=dialect, house=house)
     try:
         drafted = planner.draft(
@@ -94,6 +96,7 @@ def _reply(bench: Bench, claim: Claim, dialect: Dialect) -> Callable[[Transition
     with bench.database.read() as connection:
         run = connection.execute(select(runs_table).where(runs_table.c.id == claim.run_id)).one()
         results = _results(bench, connection, claim.owner, claim.run_id)
+    keep_private(run.request, run.plan)
     planner = Planner(bench.chat, bench.tools(claim.owner), dialect=dialect)
     reply = planner.answer(run.request, Plan.model_validate(run.plan), results)
     return lambda t: runs.set_reply(t, claim.run_id, reply)
@@ -113,42 +116,64 @@ def _plannable(tools: Mapping[str, ToolSpec], house: House) -> Mapping[str, Tool
 
 
 def _context(connection: Connection, run: Row[Any]) -> list[AssetLine]:
-    """Give the last assets of the run's thread, oldest first."""
+    """Give the last assets of the run's thread, oldest first: those that were named in it, and those that it made."""
     if run.thread_id is None:
         return []
     query = (
         select(step_assets.c.asset_id)
         .join(steps, steps.c.id == step_assets.c.step_id)
         .join(runs_table, runs_table.c.id == steps.c.run_id)
-        .where(runs_table.c.thread_id == run.thread_id, runs_table.c.owner == run.owner)
+        .where(*_of_thread(run))
         .order_by(runs_table.c.created_at.desc(), steps.c.position.desc(), step_assets.c.position.desc())
         .limit(RECENT_ASSETS)
     )
-    ids = list(dict.fromkeys(connection.execute(query).scalars()))
+    told = connection.execute(_recent(run)).all()
+    named = [name for message in told for name in reversed(ASSET_ID.findall(message.content))]
+    ids = list(dict.fromkeys([*connection.execute(query).scalars(), *named]))[:RECENT_ASSETS]
     return [_line(asset) for asset in reversed(assets.get_many(connection, run.owner, ids))]
 
 
-def _history(connection: Connection, run: Row[Any], readers: Collection[str]) -> list[Said]:
-    """Give what was said in the run's thread before, oldest first.
+def _of_thread(run: Row[Any]) -> tuple[Any, ...]:
+    """Give the conditions for the runs of a run's thread, and for those of another that it branched from."""
+    told = select(messages.c.run_id).where(messages.c.thread_id == run.thread_id, messages.c.run_id.is_not(None))
+    return or_(runs_table.c.thread_id == run.thread_id, runs_table.c.id.in_(told)), runs_table.c.owner == run.owner
 
-    Args:
-        readers: tools that bring in words from outside.
-    """
-    if run.thread_id is None:
-        return []
-    query = (
-        select(messages.c.role, messages.c.content, runs_table.c.plan)
+
+def _recent(run: Row[Any]) -> Select[Any]:
+    """Give the query for what was said last in a run's thread, newest first."""
+    return (
+        select(messages.c.role, messages.c.content, messages.c.run_id, runs_table.c.plan)
         .outerjoin(runs_table, runs_table.c.id == messages.c.run_id)
         .where(
             messages.c.thread_id == run.thread_id,
+            messages.c.role != "system",
             messages.c.created_at <= run.created_at,
             messages.c.run_id.is_distinct_from(run.id),
         )
         .order_by(messages.c.created_at.desc(), messages.c.id.desc())
         .limit(RECENT_MESSAGES)
     )
-    rows = reversed(connection.execute(query).all())
-    return [Said(row.role, row.content, row.role == "assistant" and _reads(row.plan, readers)) for row in rows]
+
+
+def _history(connection: Connection, run: Row[Any], readers: Collection[str]) -> list[Said]:
+    """Give what holds for the run, and what was said in its thread before, oldest first.
+
+    Args:
+        readers: tools that bring in words from outside.
+    """
+    if run.thread_id is None:
+        return []
+    own = select(messages.c.content).where(
+        messages.c.thread_id == run.thread_id, messages.c.role == "system", messages.c.run_id == run.id
+    )
+    rows = reversed(connection.execute(_recent(run)).all())
+    said = [Said(row.role, row.content, row.role == "assistant" and _is_foreign(row, readers)) for row in rows]
+    return [*(Said("user", content) for content in connection.execute(own).scalars()), *said]
+
+
+def _is_foreign(answer: Row[Any], readers: Collection[str]) -> bool:
+    """Say whether an answer may hold words from outside; nobody knows what is in one that a client tells us of."""
+    return answer.run_id is None or _reads(answer.plan, readers)
 
 
 def _reads(plan: Mapping[str, Any] | None, readers: Collection[str]) -> bool:
@@ -164,7 +189,10 @@ def _has_read(connection: Connection, run: Row[Any], readers: Collection[str]) -
     """
     if run.thread_id is None:
         return False
-    here = (runs_table.c.thread_id == run.thread_id, runs_table.c.owner == run.owner)
+    untold = messages.c.thread_id == run.thread_id, messages.c.role == "assistant", messages.c.run_id.is_(None)
+    if connection.execute(select(messages.c.id).where(*untold).limit(1)).first() is not None:
+        return True
+    here = _of_thread(run)
     tools = select(steps.c.tool).join(runs_table, runs_table.c.id == steps.c.run_id).where(*here).distinct()
     found = set(connection.execute(tools).scalars())
     if any(tool in readers or ("." in tool and not tool.startswith("studio.")) for tool in found):

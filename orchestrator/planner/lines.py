@@ -14,7 +14,7 @@ from orchestrator.planner.plan import AssetLine, Plan
 
 SHOWN = 8  # the thread's last assets that the model sees
 CAPTION = 80  # characters
-_ASSET = re.compile(r"@?(asset_[0-9A-HJKMNP-TV-Z]{26})")
+ASSET_ID = re.compile(r"@?(asset_[0-9A-HJKMNP-TV-Z]{26})")
 _ALIAS = re.compile(r"^@a(\d+)$")
 
 
@@ -34,13 +34,13 @@ class Sheet:
     def __init__(
         self, request: str, context: Sequence[AssetLine], find: Callable[[str], AssetLine | None] = lambda _: None
     ) -> None:
-        named = list(dict.fromkeys(_ASSET.findall(request)))
+        named = list(dict.fromkeys(ASSET_ID.findall(request)))
         known = {asset.id: asset for asset in context}
         asked = [asset for name in named if (asset := known.get(name) or find(name))]
         others = [asset for asset in context if asset.id not in named]
         self.assets = [*others[max(0, len(others) + len(asked) - SHOWN) :], *asked]
         self._alias = {asset.id: f"a{number}" for number, asset in enumerate(self.assets, 1)}
-        said = _ASSET.sub(lambda match: f"@{self._alias.get(match[1], match[1])}", request)
+        said = ASSET_ID.sub(lambda match: f"@{self._alias.get(match[1], match[1])}", request)
         self.text = prompt_of(said.strip(), [f"{asset.kind} {one_line(asset.caption)}" for asset in self.assets])
 
     def grammar(self, tools: Mapping[str, Signature]) -> str:
