@@ -47,9 +47,11 @@ class Desk:
         queues: Sequence[str] = ("image",),
         lease_s: float = 15.0,
         batch_sizes: Mapping[str, int] | None = None,
+        tools: Sequence[str] | None = None,
     ) -> list[Claim]:
+        sizes = batch_sizes or {}
         return self.change(
-            lambda t: steps.claim(t, queues=queues, worker=worker, lease_s=lease_s, batch_sizes=batch_sizes or {})
+            lambda t: steps.claim(t, queues=queues, worker=worker, lease_s=lease_s, batch_sizes=sizes, tools=tools)
         )
 
     def one(self, worker: str = "w1", **options: Any) -> Claim:

@@ -1,5 +1,6 @@
 """200 short steps while processes are killed at random: `python -m benchmarks.faults [--seed N]`.
 
+With `--cluster [--minutes M]` it is a cluster in which servers, hosts and cables break (`benchmarks.cluster_faults`).
 Workers, planner and broker are real processes, killed with -9. Recovery is the time from a kill to the next work that
 begins in what was killed: a step for the worker, a plan for the planner, either for the broker.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
+from benchmarks import cluster_faults
 from benchmarks.lab import Lab, Verdict, postgresql, wait_for
 from benchmarks.lab_tools import OWNER
 from store.tables import events
@@ -49,7 +51,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--database", help="a PostgreSQL server's URL; none: SQLite")
+    parser.add_argument("--cluster", action="store_true", help="servers and hosts of its own, on many machines")
+    parser.add_argument("--minutes", type=float, default=3, help="how long the cluster's storm lasts")
     given = parser.parse_args()
+    if given.cluster:
+        return cluster_faults.storm(given.minutes, given.seed)
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(postgresql(given.database)) if given.database else None
         lab = stack.enter_context(Lab(database_url=url, max_attempts=ATTEMPTS))

@@ -22,8 +22,10 @@ from workers.bench import Bench, InnerRunner
 from workers.planned import new_steps
 
 JOURNAL = "LAB_JOURNAL"  # environment: the journal's path
+DRAIN = "LAB_DRAIN_S"  # environment: how long a worker that is told to end goes on
 QUEUE = "LAB_QUEUE"  # environment: the queue of all tools here
 ECHO = "lab.echo"  # a bare Celery task
+COUNT = "lab.count"  # a bare Celery task without an answer: a line in the journal
 OWNER = "local"  # as the API calls its only user
 TICK_S = 0.02
 BATCH = 8
@@ -130,13 +132,17 @@ def specs() -> dict[str, ToolSpec]:
 
 
 def _plan(bench: Bench, claim: Claim) -> Any:
-    """Plan as the request says: "key seconds count", for example "cat 0.2 3"; the seconds are spent here."""
+    """Plan as the request says: "key seconds count", for example "cat 0.2 3"; the seconds are spent here.
+
+    A fourth word gives the seconds of each step.
+    """
     with bench.database.read() as connection:
         request = str(runs.require(connection, claim.owner, claim.run_id).request)
-    key, seconds, count = request.split()
+    key, seconds, count, *each_s = request.split()
     journal(f"plan:{key}")
     time.sleep(float(seconds))
-    steps = [{"id": f"s{n}", "tool": "write", "args": {"key": f"{key}-{n}"}} for n in range(1, int(count) + 1)]
+    more = {"seconds": float(each_s[0])} if each_s else {}
+    steps = [{"id": f"s{n}", "tool": "write", "args": {"key": f"{key}-{n}", **more}} for n in range(1, int(count) + 1)]
     plan = {"steps": steps, "reply": ""}
     stored = new_steps(plan, bench.specs, bench.max_attempts)
     return lambda t: runs.save_plan(t, claim.run_id, plan, stored)

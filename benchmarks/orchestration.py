@@ -214,12 +214,13 @@ def spread(times_ms: Sequence[float]) -> str:
     return f"p50 {statistics.median(ordered):.1f} ms, p95 {ordered[int(0.95 * len(ordered))]:.1f} ms"
 
 
-def show(lines: Sequence[Line]) -> None:
-    """Print the table."""
-    wide = max(len(line.what) for line in lines)
+def show(lines: Sequence[Line], wide: int = 0) -> None:
+    """Print the table, its first column at least so `wide`."""
+    wide = max(wide, *(len(line.what) for line in lines))
     for line in lines:
         mark = {None: "", True: "ok", False: "MISSED"}[line.ok]
         sys.stdout.write(f"{line.what:<{wide}}  {line.measured:<40}  {line.target:<14}  {mark}".rstrip() + "\n")
+    sys.stdout.flush()
 
 
 PARTS: dict[str, Callable[[Lab], list[Line]]] = {

@@ -1,9 +1,10 @@
 """Speed and recall of search at 20,000 assets, beside exact numpy and bare Chroma, in one run.
 
-    python -m benchmarks.search [--assets 20000] [--queries 200]
+    python -m benchmarks.search [--assets 20000] [--queries 200] [--index pgvector]
 
-Everything is made in a temporary folder: a SQLite library, a `chroma run` on loopback, and vectors of 384 dimensions
-that lie around 1,500 topics as captions do. Recall is the share of the ten truly nearest that were found.
+Everything is made in a temporary folder: a SQLite library, a `chroma run` on loopback, if it is asked for a PostgreSQL
+with pgvector, and vectors of 384 dimensions that lie around 1,500 topics as captions do. Recall is the share of the ten
+truly nearest that were found.
 """
 
 from __future__ import annotations
@@ -16,18 +17,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 from sqlalchemy import select
 
+from benchmarks.pgvector_server import pgvector_server
 from store import assets, search, tables
 from store.assets import NewAsset
 from store.database import Database
 from store.ids import new_id
-from store.index import ChromaIndex
+from store.index import ChromaIndex, Index
+from store.library import Filter
+from store.pgvector import PgVectorIndex
 from store.schema import migrate
 
 DIM = 384
@@ -45,6 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--assets", type=int, default=20_000)
     parser.add_argument("--queries", type=int, default=200)
+    parser.add_argument("--index", choices=("chroma", "pgvector"), default="chroma", help="pgvector: beside Chroma")
     asked = parser.parse_args()
     vectors, queries = drawn(asked.assets, asked.queries)
     with tempfile.TemporaryDirectory(prefix="atelier-search-") as name, chroma_run(Path(name) / "chroma") as port:
@@ -52,7 +57,13 @@ def main() -> None:
         migrate(database)
         ids = fill(database, vectors)
         index = ChromaIndex("127.0.0.1", port)
-        report(database, index, ids, vectors, queries)
+        with ExitStack() as stack:
+            beside = None
+            if asked.index == "pgvector":
+                beside = PgVectorIndex(stack.enter_context(pgvector_server(Path(name) / "pgvector")))
+            report(database, index, beside, ids, vectors, queries)
+            if beside is not None:
+                beside.close()
         index.close()
         database.close()
 
@@ -84,7 +95,7 @@ def fill(database: Database, vectors: np.ndarray) -> list[str]:
             sha256=f"{number:064x}",
             size_bytes=1,
             caption=f"thing {number}",
-            tags=["rare"] if number % 100 == 0 else ["common"],
+            tags=("rare",) if number % 100 == 0 else ["common"],
             vectors={SPACE: vector},
         )
         for number, (name, vector) in enumerate(zip(names, vectors, strict=True))
@@ -95,16 +106,25 @@ def fill(database: Database, vectors: np.ndarray) -> list[str]:
     return names
 
 
-def report(database: Database, index: ChromaIndex, ids: list[str], vectors: np.ndarray, queries: np.ndarray) -> None:
-    """Fill the index, measure, and print."""
-    started = time.perf_counter()
-    search.rebuild(database, index)
-    built_s = time.perf_counter() - started
+def report(
+    database: Database,
+    index: ChromaIndex,
+    beside: PgVectorIndex | None,
+    ids: list[str],
+    vectors: np.ndarray,
+    queries: np.ndarray,
+) -> None:
+    """Fill the index and the one beside it, measure, and print."""
+    built = {"Chroma": timed(lambda: search.rebuild(database, index))}
+    if beside is not None:
+        built["pgvector"] = timed(lambda: search.rebuild(database, beside))
     bare = bare_chroma(index, dict(zip(digests(database), ids, strict=True)))
 
-    def ours(index: ChromaIndex | None = index, **fields: object) -> Ask:
+    def ours(index: Index | None = index, **fields: object) -> Ask:
+        wanted = Filter(**fields)  # type: ignore[arg-type]
+
         def ask(query: np.ndarray) -> list[str]:
-            hits = search.search(database, index, owner=OWNER, space=SPACE, vector=query, limit=K, **fields)  # type: ignore[arg-type]
+            hits = search.search(database, index, owner=OWNER, space=SPACE, vector=query, limit=K, wanted=wanted)
             return [hit.asset.id for hit in hits]
 
         return ask
@@ -126,10 +146,19 @@ def report(database: Database, index: ChromaIndex, ids: list[str], vectors: np.n
         ("bare Chroma over HTTP, ids alone", bare, truth),
         ("our search: Chroma, SQL check, whole assets", ours(), truth),
         ("  only images (4 of 5)", ours(kind="image"), images),
-        ("  only a tag (1 of 100)", ours(tags=["rare"]), rare),
+        ("  only a tag (1 of 100)", ours(tags=("rare",)), rare),
         ("  without the index: exact over SQL", ours(None), truth),
     ]
-    print(f"{len(ids):,} vectors of {DIM}, {len(queries)} queries, k = {K}; index built in {built_s:.1f} s\n")
+    if beside is not None:
+        names = dict(zip(digests(database), ids, strict=True))
+        rows += [
+            ("bare pgvector, ids alone", bare_pgvector(beside, names), truth),
+            ("our search: pgvector, SQL check, whole assets", ours(beside), truth),
+            ("  only images (4 of 5)", ours(beside, kind="image"), images),
+            ("  only a tag (1 of 100)", ours(beside, tags=("rare",)), rare),
+        ]
+    took = ", ".join(f"{name} in {seconds:.1f} s" for name, seconds in built.items())
+    print(f"{len(ids):,} vectors of {DIM}, {len(queries)} queries, k = {K}; built: {took}\n")
     print(f"{'':46}{'p50 ms':>8}{'p95 ms':>8}{'recall@10':>11}")
     figures = {}
     for name, ask, true in rows:
@@ -137,6 +166,11 @@ def report(database: Database, index: ChromaIndex, ids: list[str], vectors: np.n
         figures[name] = p50, recall
         print(f"{name:46}{p50:8.2f}{p95:8.2f}{recall:11.3f}")
     (bare_ms, bare_recall), (our_ms, our_recall) = figures[rows[1][0]], figures[rows[2][0]]
+    if beside is not None:
+        ours_ms, ours_recall = figures["our search: pgvector, SQL check, whole assets"]
+        print(
+            f"\nwith pgvector p50 {ours_ms:.2f} ms, {ours_ms / our_ms:.2f} × with Chroma; recall@10 {ours_recall:.3f}"
+        )
     print(
         f"\nsearch p50 {our_ms:.2f} ms, {our_ms / bare_ms:.2f} × bare Chroma ({bare_ms:.2f} ms); "
         f"recall@10 {our_recall:.3f} (bare {bare_recall:.3f})"
@@ -147,6 +181,18 @@ def digests(database: Database) -> list[str]:
     """Give the vectors' names in the index, in the order of the assets."""
     with database.read() as connection:
         return list(connection.execute(select(tables.vectors.c.digest).order_by(tables.vectors.c.asset_id)).scalars())
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Give the seconds that something takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def bare_pgvector(index: PgVectorIndex, names: dict[str, str]) -> Ask:
+    """Ask the index and nothing else; `names` gives the asset of an entry."""
+    return lambda query: [names[id_] for id_, _ in index.query(OWNER, SPACE, query, K)]
 
 
 def bare_chroma(index: ChromaIndex, names: dict[str, str]) -> Ask:
