@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import os
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
 from kombu import Connection
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from sqlalchemy import create_engine, text
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from store.database import Database
 from store.schema import migrate
 from store.tables import metadata
 
 POSTGRESQL = os.environ.get("ATELIER_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres")
+
+AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 RABBITMQ = os.environ.get("ATELIER_TEST_RABBITMQ", "amqp://guest:guest@127.0.0.1:5672//")
 
@@ -25,6 +32,51 @@ def missing(what: str) -> None:
     if os.environ.get("CI"):
         pytest.fail(what)
     pytest.skip(what)
+
+
+class _Quiet(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_: Any) -> None:
+        pass
+
+
+class S3Server:
+    """moto's S3 on a free port, in a thread; it keeps what it was asked and fails when it is told to."""
+
+    def __init__(self) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.port}"
+        self.environment = {**AWS, "AWS_ENDPOINT_URL": self.url}
+        self.asked: list[tuple[str, str]] = []  # method and path
+        self.headers: list[dict[str, str]] = []
+        self.fault: Callable[[dict[str, Any]], tuple[int, str] | None] = lambda _: None
+
+    def recover(self) -> None:
+        """Fail no longer, and forget what was asked."""
+        self.fault = lambda _: None
+        self.asked.clear()
+        self.headers.clear()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _answer(self, request: dict[str, Any], start: Any) -> Any:
+        self.asked.append((request["REQUEST_METHOD"], request["PATH_INFO"]))
+        self.headers.append({name: str(value) for name, value in request.items() if name.startswith("HTTP_")})
+        fault = self.fault(request)
+        if fault is None:
+            return self._moto(request, start)
+        status, code = fault
+        body = f"<Error><Code>{code}</Code><Message>told to fail</Message></Error>".encode()
+        request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0))
+        start(f"{status} {code}", [("content-type", "application/xml"), ("content-length", str(len(body)))])
+        return [body]
 
 
 @pytest.fixture(scope="session")
@@ -90,3 +142,25 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
         names = ", ".join(table.name for table in metadata.sorted_tables)
         made.transact(lambda connection: connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE")))
     made.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Server]:
+    """Give an S3 server of the tests' own, which can be told to fail."""
+    server = S3Server()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Give a folder in a new, empty bucket; the AWS_* variables lead to its server."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    bucket = f"atelier-{uuid.uuid4().hex[:12]}"
+    client = botocore.session.Session().create_client("s3")
+    client.create_bucket(Bucket=bucket)
+    yield f"s3://{bucket}/blobs"
+    client.close()
+    s3_server.recover()

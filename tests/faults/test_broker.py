@@ -9,6 +9,7 @@ import pytest
 from kombu import Connection
 
 from benchmarks.lab import Lab, Verdict, wait_for
+from workers.brokers import PREFIX
 
 pytestmark = pytest.mark.faults
 
@@ -64,7 +65,7 @@ def rabbit_lab(rabbitmq_url: str) -> Iterator[Lab]:
         yield lab
         assert lab.verdict() == Verdict(0, 0, 0)
     with Connection(rabbitmq_url) as connection:
-        connection.default_channel.queue_delete(queue)
+        connection.default_channel.queue_delete(PREFIX + queue)
 
 
 def test_a_worker_killed_in_mid_step_with_rabbitmq(rabbit_lab: Lab) -> None:

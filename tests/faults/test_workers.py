@@ -53,7 +53,7 @@ def test_a_worker_that_was_frozen_until_its_step_was_done_by_another_writes_noth
 
 
 def test_two_workers_with_the_same_name(lab: Lab) -> None:
-    """The second takes the first for dead and its step for free; still only one result is written."""
+    """The second sees that the first is alive and takes another name, so each keeps its own steps."""
     run_id = lab.work("twins", seconds=4)
     lab.wait_for_call("twins")
     lab.start_worker("twin", called="w1")
@@ -61,6 +61,7 @@ def test_two_workers_with_the_same_name(lab: Lab) -> None:
     more = [lab.work(f"twins-{n}", seconds=0.05) for n in range(10)]
     assert lab.wait(run_id, *more) == ["completed"] * 11
     assert len(lab.run(run_id)["assets"]) == 1
+    assert lab.calls().count("twins") == 1
     assert all(lab.calls().count(f"twins-{n}") == 1 for n in range(10))
     lab.stop("twin")
 

@@ -78,7 +78,9 @@ class House:
             try:
                 words = (folder / "cmdline").read_bytes().decode().split("\0")
                 is_ours = f"ATELIER_HOME={self.folder}".encode() in (folder / "environ").read_bytes().split(b"\0")
-                is_ours |= self.folder in (folder / "cwd").resolve().parents  # the broker writes over its environment
+                # The servers below get no settings of ours; they work in our folder, or are told of it.
+                is_ours |= self.folder in (folder / "cwd").resolve().parents
+                is_ours |= any(word.startswith(f"{self.folder}/") for word in words)
                 state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
             except (OSError, ValueError):
                 continue

@@ -89,7 +89,7 @@ class Talk:
 
 
 @pytest.fixture
-def talk(sqlite_url: str, tmp_path: Path) -> Iterator[Talk]:
+def talk(database: Database, tmp_path: Path) -> Iterator[Talk]:
     folder = tmp_path / "documents"
     folder.mkdir()
     (folder / "voice.md").write_text(VOICE)
@@ -98,7 +98,7 @@ def talk(sqlite_url: str, tmp_path: Path) -> Iterator[Talk]:
     bench = Bench(
         name="w1",
         queues=("planner", "image", "solution"),
-        database=Database(sqlite_url),
+        database=database,
         blobs=Blobs(tmp_path / "blobs"),
         index=ExactIndex(),
         messenger=Messages(),  # type: ignore[arg-type]

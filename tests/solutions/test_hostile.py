@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from models.embedding import HashEncoder
-from store import assets, runs, solutions, steps, views
+from store import assets, library, runs, solutions, steps, views
 from store.assets import NewAsset
 from store.blobs import Blobs
 from store.database import Database
@@ -75,7 +75,7 @@ class House:
     def mine(self) -> int:
         """Count what was made before the solutions came."""
         with self.bench.database.read() as connection:
-            listed = assets.list_(connection, OWNER, limit=100).data
+            listed = library.list_(connection, OWNER, limit=100).data
         return sum(asset.caption.startswith("mine ") for asset in listed)
 
     def state(self, name: str) -> solutions.Solution:

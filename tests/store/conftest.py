@@ -15,15 +15,21 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import create_engine, text
 
+from benchmarks.pgvector_server import pgvector_server
 from store import assets
 from store.assets import NewAsset
 from store.database import Database
 from store.ids import new_id
 from store.index import ChromaIndex, ExactIndex, Index
+from store.pgvector import PgVectorIndex
+from tests.conftest import POSTGRESQL, missing
 
 SPACE = "text/test"
 Save = Callable[..., str]
+New = Callable[[], Database]
 
 
 class ChromaServer:
@@ -71,9 +77,24 @@ def chroma(chroma_server: ChromaServer) -> Iterator[ChromaIndex]:
     index.close()
 
 
-@pytest.fixture(params=["exact", "chroma"])
+@pytest.fixture(scope="session")
+def pgvector_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Run a private PostgreSQL that has pgvector."""
+    with pgvector_server(tmp_path_factory.mktemp("pgvector")) as url:
+        yield url
+
+
+@pytest.fixture
+def pgvector(pgvector_url: str) -> Iterator[PgVectorIndex]:
+    made = PgVectorIndex(pgvector_url, schema=f"test{uuid.uuid4().hex[:8]}")
+    yield made
+    made.drop()
+    made.close()
+
+
+@pytest.fixture(params=["exact", "chroma", "pgvector"])
 def index(request: pytest.FixtureRequest) -> Index:
-    made: Index = ExactIndex() if request.param == "exact" else request.getfixturevalue("chroma")
+    made: Index = ExactIndex() if request.param == "exact" else request.getfixturevalue(request.param)
     return made
 
 
@@ -106,3 +127,43 @@ def new_asset(*, vectors: Mapping[str, np.ndarray] | None = None, run_id: str | 
         **fields,
     }
     return NewAsset(vectors=vectors or {}, **given)
+
+
+def databases(kind: str, tmp_path: Path) -> Iterator[New]:
+    """Give a way to make new databases without tables, and take them away."""
+    made: list[Database] = []
+    names: list[str] = []
+    server = create_engine(POSTGRESQL, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
+
+    def new() -> Database:
+        name = f"atelier_test_{uuid.uuid4().hex[:12]}"
+        url = f"sqlite:///{tmp_path}/{name}.db"
+        if kind == "postgresql":
+            try:
+                with server.connect() as connection:
+                    connection.execute(text(f'CREATE DATABASE "{name}"'))
+                    connection.execute(text(f'ALTER DATABASE "{name}" SET synchronous_commit = off'))
+            except sa.exc.OperationalError as error:
+                missing(f"no PostgreSQL: {error}")
+            names.append(name)
+            url = POSTGRESQL.rsplit("/", 1)[0] + f"/{name}"
+        made.append(Database(url))
+        return made[-1]
+
+    yield new
+    for database in made:
+        database.close()
+    for name in names:
+        with server.connect() as connection:
+            connection.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    server.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[New]:
+    yield from databases(request.param, tmp_path)
+
+
+@pytest.fixture
+def new_sqlite(tmp_path: Path) -> Iterator[New]:
+    yield from databases("sqlite", tmp_path)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sqlalchemy import insert as sql_insert
 
-from store import assets, tables
+from store import assets, library, lineage, tables
 from store.assets import UnknownAsset
 from store.database import Database
 from store.ids import new_id
+from store.library import Filter
 from tests.store.conftest import SPACE, Save, new_asset
 
 
@@ -45,11 +48,11 @@ def test_others_assets_are_unknown(database: Database, save: Save) -> None:
     with database.read() as connection:
         assert assets.get(connection, "bob", id_) is None
         assert assets.get(connection, "ann", "asset_nowhere") is None
-        assert assets.list_(connection, "bob").data == []
+        assert library.list_(connection, "bob").data == []
         for call in (
-            lambda: assets.lineage(connection, "bob", id_),
+            lambda: lineage.lineage(connection, "bob", id_),
             lambda: assets.set_tags(connection, "bob", id_, ["x"]),
-            lambda: assets.list_(connection, "bob", before=id_),
+            lambda: library.list_(connection, "bob", before=id_),
         ):
             with pytest.raises(UnknownAsset, match=id_):
                 call()
@@ -65,7 +68,7 @@ def test_pages_are_newest_first_and_miss_nothing(database: Database, save: Save)
     cursor = None
     with database.read() as connection:
         while True:
-            page = assets.list_(connection, "ann", before=cursor, limit=2)
+            page = library.list_(connection, "ann", before=cursor, limit=2)
             seen += [asset.id for asset in page.data]
             cursor = page.next
             if not page.has_more:
@@ -79,13 +82,13 @@ def test_lists_are_filtered(database: Database, save: Save) -> None:
     clip = save(kind="video", tags=["cat", "loop"], run_id="run_2")
     with database.read() as connection:
 
-        def ids(**filters: str) -> list[str]:
-            return [asset.id for asset in assets.list_(connection, "ann", **filters).data]
+        def ids(*tags: str, **wanted: Any) -> list[str]:
+            return [asset.id for asset in library.list_(connection, "ann", Filter(tags=tags, **wanted)).data]
 
         assert ids(kind="video") == [clip]
-        assert ids(tag="CAT") == [clip, cat]
+        assert ids("CAT") == [clip, cat]
         assert ids(run_id="run_1") == [cat]
-        assert ids(kind="image", tag="loop") == []
+        assert ids("loop", kind="image") == []
 
 
 def test_lineage_goes_both_ways_and_ends(database: Database, save: Save) -> None:
@@ -94,9 +97,9 @@ def test_lineage_goes_both_ways_and_ends(database: Database, save: Save) -> None
     clip = save(kind="video", parents=[left, right])
     stranger = save()
     with database.read() as connection:
-        of_left = assets.lineage(connection, "ann", left)
-        of_clip = assets.lineage(connection, "ann", clip)
-        alone = assets.lineage(connection, "ann", stranger)
+        of_left = lineage.lineage(connection, "ann", left)
+        of_clip = lineage.lineage(connection, "ann", clip)
+        alone = lineage.lineage(connection, "ann", stranger)
     assert [asset.id for asset in of_left.ancestors] == [root]
     assert [asset.id for asset in of_left.descendants] == [clip]
     assert set(of_left.edges) == {(left, root), (clip, left)}
@@ -112,7 +115,7 @@ def test_a_loop_of_edges_ends(database: Database, save: Save) -> None:
     edge = {"child_id": one, "parent_id": two}
     database.transact(lambda connection: connection.execute(sql_insert(tables.asset_edges), [edge]))
     with database.read() as connection:
-        found = assets.lineage(connection, "ann", one)
+        found = lineage.lineage(connection, "ann", one)
     assert [asset.id for asset in found.ancestors] == [two]
 
 
@@ -155,10 +158,10 @@ def test_a_deleted_asset_leaves_lists_but_not_history(database: Database) -> Non
     assert not database.transact(lambda connection: assets.delete(connection, "ann", parent.id, now=3.0))
     with database.read() as connection:
         assert assets.get(connection, "ann", parent.id) is None
-        assert [asset.id for asset in assets.list_(connection, "ann").data] == [child.id]
+        assert [asset.id for asset in library.list_(connection, "ann").data] == [child.id]
         assert assets.vector(connection, parent.id, SPACE) is None
         assert assets.latents(connection, parent.id) is not None
-        assert [asset.id for asset in assets.lineage(connection, "ann", child.id).ancestors] == [parent.id]
+        assert [asset.id for asset in lineage.lineage(connection, "ann", child.id).ancestors] == [parent.id]
 
 
 def test_tags_are_replaced(database: Database, save: Save) -> None:

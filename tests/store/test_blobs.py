@@ -10,12 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from store import blobs as module
+from store import folder as module
 from store.blobs import BlobCorrupt, BlobMissing, Blobs
+from store.remote import Remote
 
 
-@pytest.fixture(params=["folder", "file-url", "memory"])
+@pytest.fixture(params=["folder", "file-url", "memory", "s3"])
 def blobs(request: pytest.FixtureRequest, tmp_path: Path) -> Blobs:
+    if request.param == "s3":
+        return Blobs(request.getfixturevalue("s3_url"))
     urls = {
         "folder": str(tmp_path / "blobs"),
         "file-url": f"file://{tmp_path}/blobs",
@@ -32,6 +35,44 @@ def test_what_is_put_is_given_back(blobs: Blobs) -> None:
     with blobs.open(name) as stream:
         stream.seek(2)
         assert stream.read() == b"cat"
+
+
+def test_a_part_is_read_alone(blobs: Blobs) -> None:
+    name = blobs.put(b"0123456789")
+    assert b"".join(blobs.chunks(name, 3, 4)) == b"3456"
+    assert blobs.size(name) == 10
+    with pytest.raises(BlobMissing, match="no blob"):
+        next(blobs.chunks("0" * 64, 0, 1))
+    with pytest.raises(BlobMissing, match="no blob"):
+        blobs.size("0" * 64)
+
+
+def test_what_is_there_can_be_listed(blobs: Blobs) -> None:
+    names = {blobs.put(str(number).encode()) for number in range(40)}
+    found = [stored for number in range(256) for stored in blobs.names(f"{number:02x}")]
+    assert {stored.sha256 for stored in found} == names
+    assert len(found) == 40
+    assert all(abs(stored.modified_at - time.time()) < 60 for stored in found)
+    blobs.check()
+
+
+def test_a_listing_shows_blobs_alone(tmp_path: Path) -> None:
+    blobs = Blobs(tmp_path)
+    name = blobs.put(b"a cat")
+    for stray in ("README", ".part-1-1-1"):
+        (tmp_path / name[:2] / stray).write_bytes(b"")
+    assert [stored.sha256 for stored in blobs.names(name[:2])] == [name]
+
+
+def test_what_another_wrote_is_seen_at_once(blobs: Blobs) -> None:
+    name, other = hashlib.sha256(b"theirs").hexdigest(), Blobs(blobs.url)
+    assert not blobs.has(name)
+    assert list(blobs.names(name[:2])) == []
+    other.put(b"theirs")
+    assert blobs.has(name)
+    assert [stored.sha256 for stored in blobs.names(name[:2])] == [name]
+    other.remove(name)
+    assert not blobs.has(name)
 
 
 def test_many_are_put_in_order_and_twice_is_once(blobs: Blobs) -> None:
@@ -119,7 +160,7 @@ def test_only_old_temporary_files_are_swept(tmp_path: Path) -> None:
 
 def test_a_writer_killed_in_the_middle_leaves_no_broken_blob(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from store.blobs import Blobs; from store import blobs as module\n"
+        "import os, signal, sys; from store.blobs import Blobs; from store import folder as module\n"
         "blobs = Blobs(sys.argv[1])\n"
         "module.os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL)\n"
         "blobs.put(b'x' * 100_000)\n"
@@ -143,7 +184,7 @@ def test_writers_in_two_threads_agree(tmp_path: Path) -> None:
 
 
 def test_where_uploads_are_not_whole_they_are_moved_into_place(tmp_path: Path) -> None:
-    remote = module._Remote(f"file://{tmp_path}/remote", {})
+    remote = Remote(f"file://{tmp_path}/remote", {})
     assert not remote.uploads_whole
     name = hashlib.sha256(b"far").hexdigest()
     remote.write({name: b"far"})

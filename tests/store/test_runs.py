@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from sqlalchemy import select, update
 
 from benchmarks.desk import Desk
-from store import runs, views
+from store import runs, steps, views
 from store.database import Database
 from store.runs import NewRun, UnknownId, WrongState
+from store.tables import runs as run_rows
+from store.tables import steps as step_rows
+from store.transition import Transition
 
 
 @pytest.fixture
@@ -326,6 +332,34 @@ class TestCancel:
         desk.complete(desk.one())
         assert self.cancel(desk, done) == "completed"
 
+    @pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+    def test_while_a_step_of_it_is_being_claimed_neither_waits_for_the_other(self, desk: Desk) -> None:
+        run_id = desk.plan(desk.step("s1"), desk.step("s2"))
+        held, cancelled, tries = threading.Event(), threading.Event(), Counter[str]()
+
+        def claim(t: Transition) -> None:
+            tries["claim"] += 1
+            queued = select(step_rows.c.id).where(step_rows.c.name == "s1").with_for_update()
+            t.connection.execute(queued)  # as a claim does, before it wants the run
+            held.set()
+            cancelled.wait(10)
+            assert steps.claim(t, queues=["image"], worker="w1", lease_s=15, batch_sizes={})
+
+        def cancel(t: Transition) -> None:
+            tries["cancel"] += 1
+            runs.cancel(t, "ada", run_id)
+            cancelled.set()
+            time.sleep(0.2)  # the claim wants the run now
+
+        with ThreadPoolExecutor(2) as threads:
+            claiming = threads.submit(desk.change, claim)
+            assert held.wait(10)
+            threads.submit(desk.change, cancel).result(20)
+            claiming.result(20)
+        assert tries == {"claim": 1, "cancel": 1}
+        assert desk.steps(run_id) == {"s1": "in_progress", "s2": "cancelled"}
+        assert desk.status(run_id) == "cancelling"
+
 
 class TestOwners:
     def test_nobody_sees_or_touches_the_run_of_another(self, desk: Desk) -> None:
@@ -371,3 +405,16 @@ def test_two_steps_that_end_at_the_same_moment_end_their_run(desk: Desk) -> None
         assert desk.status(run_id) == "failed"
         assert desk.events(run_id).count("run.failed") == 1
     assert desk.calls() == []
+
+
+def test_a_step_that_a_cancel_passed_over_is_cancelled_by_the_next_sweep(desk: Desk) -> None:
+    run_id = desk.plan(desk.step("s1"))
+    desk.change(  # as a claim that gave up leaves it
+        lambda t: t.connection.execute(update(run_rows).where(run_rows.c.id == run_id).values(status="cancelling"))
+    )
+    with desk.database.read() as connection:
+        assert steps.any_expired(connection, 0.0)
+    desk.change(steps.reap)
+    assert desk.status(run_id) == "cancelled"
+    with desk.database.read() as connection:
+        assert not steps.any_expired(connection, 0.0)

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from store import assets, probe, search
 from store.database import Database
 from store.index import ChromaIndex, ExactIndex, Index, IndexDownError
+from store.library import Filter
 from store.search import Hit
 from store.tables import vectors
 from tests.store.conftest import SPACE, ChromaServer, Save, new_asset
@@ -34,16 +35,24 @@ def ids(hits: list[Hit]) -> list[str]:
     return [hit.asset.id for hit in hits]
 
 
+@pytest.fixture(autouse=True)
+def many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the index be asked however few vectors there are."""
+    monkeypatch.setattr(search, "FEW_ROWS", 0)
+
+
 @pytest.fixture
 def find(database: Database, index: Index) -> Find:
     def ask(vector: np.ndarray | None = None, owner: str = "ann", **fields: object) -> list[Hit]:
         given = {"index": index, **fields}
+        wanted = Filter(**{name: given.pop(name) for name in ("kind", "tags") if name in given})  # type: ignore[arg-type]
         return search.search(
             database,
             given.pop("index"),  # type: ignore[arg-type]
             owner=owner,
             space=SPACE,
             vector=vector,
+            wanted=wanted,
             **given,  # type: ignore[arg-type]
         )
 
@@ -170,6 +179,16 @@ def test_without_an_index_everything_is_compared(
         assert ids(find(unit(1), limit=2, index=Down())) == made[:2]
     assert "compares all vectors" in caplog.text
     assert ids(find(unit(1), limit=2, index=None)) == made[:2]
+
+
+def test_few_vectors_are_all_compared_whatever_the_index_says(
+    database: Database, save: Save, find: Find, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [save(vector=unit(1)), save(vector=unit(0.9, 0.1)), save(vector=unit(0, 1))]
+    database.transact(lambda connection: search.mark_indexed(connection, search.pending(connection), 1.0))
+    assert find(unit(1), limit=3, index=ExactIndex()) == []
+    monkeypatch.setattr(search, "FEW_ROWS", 3)
+    assert ids(find(unit(1), limit=3, index=ExactIndex())) == made
 
 
 def test_what_an_index_that_is_away_did_not_take_stays_pending(database: Database, save: Save, find: Find) -> None:

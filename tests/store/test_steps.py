@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks.desk import GONE, Desk
-from store import assets, runs, steps
+from store import assets, library, runs, steps, transition
 from store.assets import NewAsset
 from store.completion import Ended, complete
 from store.database import Database
@@ -162,7 +162,7 @@ class TestFencing:
         with pytest.raises(LeaseLost):
             save_asset(desk, now)  # also the rightful one, twice
         with desk.database.read() as connection:
-            assert len(assets.list_(connection, "ada").data) == 1
+            assert len(library.list_(connection, "ada").data) == 1
 
     def test_a_lease_that_ended_but_was_not_taken_back_still_counts(self, desk: Desk) -> None:
         run_id = desk.plan(desk.step("s1"))
@@ -349,7 +349,7 @@ class TestCache:
         assert desk.run(run_id)["steps"][0]["assets"] == [made]
         assert "step.cached" in desk.events(run_id)
         with desk.database.read() as connection:
-            assert len(assets.list_(connection, "ada").data) == 1
+            assert len(library.list_(connection, "ada").data) == 1
 
     def test_what_was_deleted_is_made_again(self, desk: Desk) -> None:
         desk.plan(desk.step("s1"))
@@ -418,3 +418,46 @@ def test_a_request_that_was_never_heard_shows_up_as_stuck(desk: Desk) -> None:
     (call,) = desk.calls()
     desk.change(lambda t: t.heard("step", [call[1]]))
     assert desk.stuck() == [call[1]]
+
+
+class TestTurns:
+    def test_a_worker_sees_past_what_it_cannot_run(self, desk: Desk) -> None:
+        for _ in range(40):
+            desk.plan(desk.step("s1", tool="sculpt"), owner="bob", priority=CHAT)
+        desk.plan(desk.step("mine"), priority=BATCH)
+        assert desk.one(tools=["draw"]).name == "mine"
+        assert desk.claim(tools=["draw"]) == []
+
+    def test_it_sees_past_what_is_put_off(self, desk: Desk) -> None:
+        for _ in range(5):
+            desk.plan(desk.step("s1"), priority=CHAT)
+        for _ in range(5):
+            put_back = desk.one()
+            desk.change(lambda t, c=put_back: steps.fail(t, c, {"message": "later"}, again=True, after_s=60))  # type: ignore[misc]
+        desk.plan(desk.step("now"), priority=BATCH)
+        assert desk.one().name == "now"
+        assert desk.claim() == []
+
+    def test_a_run_that_was_begun_ends_before_those_that_came_later(self, desk: Desk) -> None:
+        desk.plan(desk.step("a1"), desk.step("a2", "a1"))
+        time.sleep(0.01)
+        desk.plan(desk.step("b1"))
+        desk.complete(desk.one())
+        assert [desk.one().name for _ in range(2)] == ["a2", "b1"]
+
+    def test_what_was_put_off_is_as_old_as_before_when_it_is_due(self, desk: Desk) -> None:
+        desk.plan(desk.step("first"))
+        claim = desk.one()
+        time.sleep(0.01)
+        desk.plan(desk.step("second"))
+        desk.change(lambda t: steps.fail(t, claim, {"message": "later"}, again=True, after_s=0.1))
+        time.sleep(0.2)
+        transition.due(desk.database)
+        assert [desk.one().name for _ in range(2)] == ["first", "second"]
+
+    def test_many_owners_at_many_queues_are_served_in_turns(self, desk: Desk) -> None:
+        for number in range(60):
+            desk.plan(desk.step("s1", tool=("draw", "sculpt")[number % 2]), owner=f"o{number % 20}")
+        served = [desk.one().owner for _ in range(60)]
+        for turn in range(3):
+            assert len(set(served[20 * turn : 20 * turn + 20])) == 20

@@ -150,7 +150,7 @@ def test_one_transition_may_call_about_the_same_thing_twice(desk: Desk) -> None:
 def test_who_is_there_is_seen_and_who_left_long_ago_is_forgotten(desk: Desk) -> None:
     def here(name: str, loads: dict[str, int]) -> None:
         desk.database.transact(
-            lambda c: presence.here(c, name=name, queues=["image"], pid=7, started_at=1.0, models=loads)
+            lambda c: presence.here(c, presence.Worker(name, ["image"], 7, started_at=1.0, models=loads))
         )
 
     here("w1", {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -90,13 +90,6 @@ class Shop:
         while done := work(self.bench):
             total += done
         return total
-
-
-@pytest.fixture
-def database(sqlite_url: str) -> Iterator[Database]:
-    made = Database(sqlite_url)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from orchestrator.template import write_package
-from store import assets
+from store import library
+from store.library import Filter
 from tools import catalog
 
 from .conftest import Shop  # type: ignore[import-not-found]
@@ -58,7 +59,7 @@ def test_a_bench_runs_it(installed: Path, shop: Shop) -> None:
     run_id = shop.order({"tool": NAME, "args": {"colours": ["#f26b21", "navy"], "field_px": 16}})
     assert shop.work() == 1
     with shop.bench.database.read() as connection:
-        (asset,) = assets.list_(connection, "ada", run_id=run_id).data
+        (asset,) = library.list_(connection, "ada", Filter(run_id=run_id)).data
     assert (asset.kind, asset.caption) == ("image", "a sheet of the colours #f26b21, navy")
     with Image.open(io.BytesIO(shop.bench.blobs.get(asset.sha256))) as sheet:
         assert sheet.getpixel((8, 8)) == (242, 107, 33)

@@ -78,6 +78,12 @@ class TestResidency:
         assert models.get("vae").family == "vae"
 
 
+def there(desk: Desk) -> list[str]:
+    """Give the names of the workers that are there."""
+    with desk.database.read() as connection:
+        return [worker["name"] for worker in presence.fresh(connection)]
+
+
 class TestPulse:
     def test_it_renews_takes_back_sends_again_and_says_that_it_is_there(
         self, shop: Shop, desk: Desk, monkeypatch: pytest.MonkeyPatch
@@ -92,12 +98,12 @@ class TestPulse:
             deadline = time.monotonic() + 5
             while desk.steps(dead)["s1"] != "queued" and time.monotonic() < deadline:
                 time.sleep(0.01)
+            assert there(desk) == ["w1"]
         finally:
             beside.stop()
         assert desk.steps(dead) == {"s1": "queued"}
         assert [wake.task for wake in shop.messages.sent] == ["step"]
-        with desk.database.read() as connection:
-            assert [worker["name"] for worker in presence.fresh(connection)] == ["w1"]
+        assert there(desk) == []
 
     def test_a_new_process_takes_back_what_its_forerunner_held(self, shop: Shop, desk: Desk) -> None:
         desk.plan(desk.step("s1"))
@@ -225,6 +231,12 @@ class TestLines:
             (b'{"say": "\\ud800"}', "not JSON"),
             (b'{"say": "a\\u0000b"}', "U\\+0000"),
             (b'{"tool": "draw", "args": {"seed": NaN}}', "NaN"),
+            (b'{"tool": "draw", "args": {"seed": 1e999}}', "1e999"),
+            (b'{"tool": "draw", "args": {"seed": [-1e999]}}', "1e999"),
+            ({"custom_id": "a", "method": "GET", "url": "/v1/images/generations", "body": {}}, "method"),
+            ({"custom_id": "a", "method": "POST", "url": "/v1/embeddings", "body": {}}, "/v1/images/generations"),
+            ({"custom_id": "a", "url": "/v1/images/generations", "body": {}}, "method"),
+            ({"custom_id": "a", "say": "a cat"}, "method"),
         ],
     )
     def test_a_faulty_line_says_what_is_wrong(self, shop: Shop, line: Any, message: str) -> None:

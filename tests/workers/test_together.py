@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from models.embedding import HashEncoder
 from store import runs, solutions, steps, tables, views
@@ -34,16 +33,6 @@ OWNERS = ("ada", "bob")
 RUNS, WORKERS, DRAWN = 18, 4, 5
 FIND, ORDER, ALL, LAST = (f"s{DRAWN + n}" for n in range(1, 5))
 ENDED = {"completed", "cancelled", "failed"}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest) -> Iterator[Database]:
-    made = Database(request.getfixturevalue(f"{request.param}_url"))
-    yield made
-    if request.param == "postgresql":
-        names = ", ".join(table.name for table in tables.metadata.sorted_tables)
-        made.transact(lambda connection: connection.execute(text(f"TRUNCATE {names} RESTART IDENTITY CASCADE")))
-    made.close()
 
 
 @pytest.fixture

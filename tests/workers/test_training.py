@@ -19,9 +19,10 @@ from PIL import Image
 from benchmarks.desk import Desk
 from models import registry
 from models.embedding import HashEncoder
-from store import assets, runs, steps, versions
+from store import assets, library, runs, steps, versions
 from store.assets import NewAsset
 from store.ids import new_id
+from store.library import Filter
 from tests.workers.conftest import Shop
 from tools import catalog
 from workers import training, verify
@@ -148,7 +149,7 @@ def test_what_was_learned_is_registered_shown_and_told(studio: Shop, desk: Desk,
     assert (version.weights, version.licence, version.card["steps"]) == ("style/acme", "CC0-1.0", 9)
     assert studio.bench.blobs.get(version.sha256) == b"weights 9"
     with studio.bench.database.read() as connection:
-        (sheet,) = assets.list_(connection, "ada", run_id=run_id).data
+        (sheet,) = library.list_(connection, "ada", Filter(run_id=run_id)).data
     assert sheet.caption == "acme style: sample sheet"
     assert "a training is not repeated" in check(studio, sheet.id)["error"]["message"]
     assert set(sheet.parents) == {one["asset_id"] for one in given}
@@ -309,6 +310,7 @@ def real(studio: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return studio
 
 
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)  # it trains for most of its time
 def test_from_pictures_to_a_drawing_in_the_look(real: Shop, desk: Desk) -> None:
     """The whole way with the real training, twelve steps long: about fifteen seconds of one core."""
     trained = order(real, steps=12)

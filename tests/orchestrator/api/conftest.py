@@ -15,7 +15,8 @@ import uvicorn
 from benchmarks.desk import Desk
 from models.embedding import HashEncoder
 from orchestrator.api.app import create_app
-from orchestrator.api.context import LOCAL, Context
+from orchestrator.api.context import Context
+from orchestrator.api.keyring import LOCAL
 from orchestrator.settings import Settings
 from store import assets
 from store.assets import NewAsset
@@ -39,13 +40,16 @@ class Post:
     def vector(self, text: str, timeout_s: float = 15.0) -> list[float]:
         return [float(value) for value in self.encoder.encode([text])[0]]
 
+    def vectors(self, texts: Sequence[str], timeout_s: float = 60.0) -> list[list[float]]:
+        return [self.vector(text) for text in texts]
+
     def close(self) -> None:
         pass
 
 
 @pytest.fixture
 def context(sqlite_url: str, tmp_path: Path) -> Context:
-    settings = Settings(home=tmp_path, encoder="hash", max_upload_mb=1)
+    settings = Settings(home=tmp_path, blobs_url=str(tmp_path / "blobs"), encoder="hash", max_upload_mb=1)
     return Context(settings, Database(sqlite_url), Blobs(tmp_path / "blobs"), Post(), None)  # type: ignore[arg-type]
 
 

@@ -116,6 +116,7 @@ def test_a_picture_bomb_is_refused_by_its_header() -> None:
         (b"RIFF\0\0\0\0WEBPVP8X" + bytes(8) + b"\x09\0\0\x04\0\0", ("image/webp", 10, 5)),
         (b"\0\0\0 ftypisom", ("video/mp4", None, None)),
         (b"RIFF\0\0\0\0WAVEfmt ", ("audio/wav", None, None)),
+        (b"MThd\0\0\0\x06\0\0\0\x01\0\x60", ("audio/midi", None, None)),
         ("schön".encode(), ("text/plain", None, None)),
     ],
 )

@@ -97,3 +97,14 @@ def test_only_what_holds_documents_takes_them(api: httpx.Client, context: Contex
     assert api.post("/v1/solutions/brand/documents", params={"filename": "a.md"}, content=PAGE).status_code == 409
     assert api.get("/v1/solutions/nobody/documents").status_code == 404
     assert api.delete("/v1/solutions/brand/documents/doc_1").status_code == 409
+
+
+def test_only_an_admin_sees_in_which_folder_a_document_lies(api: httpx.Client, context: Context, house: Path) -> None:
+    read_again(context)
+    made = api.post("/v1/keys", json={"name": "a", "scopes": ["admin"]}).json()
+    admin = {"authorization": f"Bearer {made['key']}"}
+    reader = api.post("/v1/keys", json={"name": "r", "scopes": ["read"]}, headers=admin).json()["key"]
+    assert [one["origin"] for one in api.get(AT, headers=admin).json()["data"]] == [str(house)]
+    listed = api.get(AT, headers={"authorization": f"Bearer {reader}"})
+    assert [(one["path"], one["origin"]) for one in listed.json()["data"]] == [("voice.md", None)]
+    assert str(house) not in listed.text

@@ -58,7 +58,18 @@ def test_the_api_process_carries_no_torch() -> None:
         "settings = Settings(home=home, broker_url='redis+socket:///nowhere?virtual_host=0', chroma_host='127.0.0.1')\n"
         "app = create_app(open_context(settings)); app.openapi()\n"
         "heavy = {'torch', 'transformers', 'sentence_transformers', 'langchain_core', 'langgraph', 'xllamacpp', 'av'}\n"
+        "heavy.add('mcp')  # until somebody speaks it\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
     assert said.strip() == "[]"
+
+
+def test_an_origin_that_is_no_address_is_refused(api: httpx.Client) -> None:
+    assert api.get("/v1/runs", headers={"Origin": "http://["}).status_code == 403
+
+
+def test_an_address_that_ends_in_a_slash_is_sent_nowhere(api: httpx.Client) -> None:
+    answer = api.get("/v1/runs/")
+    assert answer.status_code == 404
+    assert "location" not in answer.headers

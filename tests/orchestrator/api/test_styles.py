@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestrator.api.context import LOCAL, Context
+from orchestrator.api.context import Context
+from orchestrator.api.keyring import LOCAL
 from store import versions
 from store.versions import NewVersion
 

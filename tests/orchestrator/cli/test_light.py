@@ -25,7 +25,16 @@ COMMANDS = [
     "models",
     "tools",
     "index",
+    "keys",
+    "usage",
+    "webhooks",
     "doctor",
+    "worker",
+    "workers",
+    "migrate",
+    "api",
+    "env",
+    "mcp",
 ]
 HEAVY = {
     "torch",

@@ -48,8 +48,10 @@ def test_the_environment_wins_over_files_and_the_nearer_file_over_the_farther(
         ("ATELIER_PROT", "1", "did you mean ATELIER_PORT"),
         ("ATELIER_PORT", "many", "ATELIER_PORT"),
         ("ATELIER_LEASE_S", "0", "greater than 0"),
-        ("ATELIER_HOST", "0.0.0.0", "loopback"),
-        ("ATELIER_HOST", "studio.example.com", "loopback"),
+        ("ATELIER_ADMIN_KEY", "tiny", "guessed"),
+        ("ATELIER_KEY", "two words", "one word"),
+        ("ATELIER_URL", "studio.example.com", "https://"),
+        ("ATELIER_URL", "https://me:secret@studio.example.com", "ATELIER_KEY"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(
