@@ -114,8 +114,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
 
 def _server(settings: Settings) -> Iterator[Finding]:
     if settings.broker_url is not None:
-        where = _without_password(settings.broker_url)
-        yield Finding("broker", "ok", f"{where} (set; asked when the studio starts)")
+        yield _asked_broker(settings.broker_url)
         return
     try:
         server = broker.find_server()
@@ -126,15 +125,43 @@ def _server(settings: Settings) -> Iterator[Finding]:
     yield Finding("broker", "ok", f"{server.name} {server.version} at {server.path}")
 
 
+def _asked_broker(url: str) -> Finding:
+    from kombu import Connection
+
+    from workers.brokers import spelled
+
+    where = _without_password(url)
+    try:
+        with Connection(spelled(url), connect_timeout=TIMEOUT_S) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, timeout=TIMEOUT_S)
+            connection.default_channel.close()
+    except Exception as error:  # noqa: BLE001  # each transport raises its own
+        said = _without_password(str(error)) or type(error).__name__
+        return Finding(
+            "broker", "missing", f"{where} does not answer: {said}", "start it, or correct ATELIER_BROKER_URL"
+        )
+    return Finding("broker", "ok", f"{where} answers")
+
+
 def _index_server(settings: Settings) -> Iterator[Finding]:
     if settings.index == "pgvector":
-        yield Finding("index", "ok", "pgvector in PostgreSQL (asked when the studio starts)")
+        yield Finding("index", "ok", "pgvector in PostgreSQL")
     elif settings.chroma_host is not None:
-        yield Finding("index", "ok", f"Chroma at {settings.chroma_host}:{settings.chroma_port} (set)")
+        yield _asked_chroma(settings.chroma_host, settings.chroma_port)
     elif importlib.util.find_spec("chromadb_rust_bindings") is None:
         yield Finding("index", "missing", "no Chroma server is installed", "run `make install`")
     else:
         yield Finding("index", "ok", f"chroma {metadata.version('chromadb')}, started with the studio")
+
+
+def _asked_chroma(host: str, port: int) -> Finding:
+    where = f"Chroma at {host}:{port}"
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}/api/v2/heartbeat", timeout=TIMEOUT_S):
+            return Finding("index", "ok", f"{where} answers")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        said = f"{where} does not answer ({getattr(error, 'reason', error)}); search compares all vectors meanwhile"
+        return Finding("index", "warning", said, "start it, or correct ATELIER_CHROMA_HOST and ATELIER_CHROMA_PORT")
 
 
 def _weights(settings: Settings) -> Iterator[Finding]:

@@ -75,7 +75,7 @@ class Bucket:
         if code in MISSING:
             return FileNotFoundError(code)
         if code == "NoSuchBucket":
-            return BlobsDown(f"there is no bucket {self.name!r}; create it, or name another in ATELIER_BLOBS_URL")
+            return BlobsDown(f"there is no bucket {self.name!r}; create it, or name another (ATELIER_BLOBS_URL; `--to-blobs` of a move)")
         if _status(error) in {301, 400, 401, 403}:
             return BlobsDown(
                 f"the blob store refuses us at bucket {self.name!r} ({code}: {message}); look at AWS_ACCESS_KEY_ID, "
@@ -198,7 +198,7 @@ class Bucket:
                 self._client().head_bucket(Bucket=self.name)
         except FileNotFoundError:
             raise BlobsDown(
-                f"there is no bucket {self.name!r}; create it, or name another in ATELIER_BLOBS_URL"
+                f"there is no bucket {self.name!r}; create it, or name another (ATELIER_BLOBS_URL; `--to-blobs` of a move)"
             ) from None
 
     def sweep(self, _: float) -> int:
