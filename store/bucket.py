@@ -75,13 +75,17 @@ class Bucket:
         if code in MISSING:
             return FileNotFoundError(code)
         if code == "NoSuchBucket":
-            return BlobsDown(f"there is no bucket {self.name!r}; create it, or name another (ATELIER_BLOBS_URL; `--to-blobs` of a move)")
+            return self._no_bucket()
         if _status(error) in {301, 400, 401, 403}:
             return BlobsDown(
                 f"the blob store refuses us at bucket {self.name!r} ({code}: {message}); look at AWS_ACCESS_KEY_ID, "
                 "AWS_SECRET_ACCESS_KEY, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, the clock and the bucket's policy"
             )
         return BlobsDown(f"the blob store {self.url!r} answered {code}: {message}")
+
+    def _no_bucket(self) -> BlobsDown:
+        ways = "ATELIER_BLOBS_URL, or `--to-blobs` of a move"
+        return BlobsDown(f"there is no bucket {self.name!r}; create it, or name another ({ways})")
 
     def path(self, _: str) -> Path | None:
         """See `store.blobs.Store.path`."""
@@ -197,9 +201,7 @@ class Bucket:
             with self._reached():
                 self._client().head_bucket(Bucket=self.name)
         except FileNotFoundError:
-            raise BlobsDown(
-                f"there is no bucket {self.name!r}; create it, or name another (ATELIER_BLOBS_URL; `--to-blobs` of a move)"
-            ) from None
+            raise self._no_bucket() from None
 
     def sweep(self, _: float) -> int:
         """See `store.blobs.Store.sweep`."""
