@@ -84,6 +84,10 @@ class Keyring:
             self._locked_until = time.monotonic() + FRESH_S
         return self._always_locked
 
+    def lock(self) -> None:
+        """Ask everybody for a key from now on: one was made here."""
+        self._always_locked = True
+
     def at_once(self, headers: Sequence[str]) -> Caller | None:
         """Give the caller if that takes no SQL, else None; see `caller`."""
         if not self._always_locked:

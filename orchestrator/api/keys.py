@@ -65,7 +65,9 @@ class Limited(BaseModel):
 @router.post("", status_code=201, response_model=KeyMade)
 def create(new: NewKey, here: Here, admin: Admin) -> dict[str, Any]:
     """Make a key; `key` is shown here and never again."""
-    return make(here.database, new, owner=new.owner or admin)
+    made = make(here.database, new, owner=new.owner or admin)
+    here.keyring.lock()
+    return made
 
 
 @router.get("", response_model=Page[KeyShape])
