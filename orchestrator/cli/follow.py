@@ -78,6 +78,7 @@ class Bars:
     def _plan_created(self, event: dict[str, Any]) -> None:
         if event["plan"]["steps"]:
             print_plan(self._console, event["plan"])
+            self._progress.start()
         for step in event["plan"]["steps"]:
             self._tasks[step["id"]] = self._progress.add_task(f"{step['id']} {step['tool']}", total=100, state="waits")
 
@@ -145,8 +146,12 @@ def bars() -> Iterator[Bars]:
         TaskProgressColumn(),
         TextColumn("{task.fields[state]}"),
     )
-    with Progress(*columns, console=console) as progress:
+    progress = Progress(*columns, console=console)
+    try:
         yield Bars(console, progress)
+    finally:
+        if progress.live.is_started:  # one that never began would end with an empty line
+            progress.stop()
 
 
 def print_plan(console: Console, plan: Plan) -> None:
