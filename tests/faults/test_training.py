@@ -22,7 +22,7 @@ from tests.workers.test_training import checkpoints, png, said
 from workers import training
 
 pytestmark = pytest.mark.faults
-STEPS = 150
+STEPS = 60
 WORKER = """
 import sys
 from models.embedding import HashEncoder

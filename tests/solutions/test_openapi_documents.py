@@ -219,7 +219,7 @@ def test_what_is_no_document(tmp_path: Path, content: bytes, fault: str) -> None
     began = time.monotonic()
     with pytest.raises(SolutionFault, match=fault):
         client_of(tmp_path, content).offered()
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_a_document_of_fifty_megabytes_is_not_taken_in(tmp_path: Path) -> None:
