@@ -326,6 +326,36 @@ def cancel(t: Transition, owner: str, run_id: str) -> str:
     return str(_row(t.connection, run_id).status)
 
 
+def stop_step(t: Transition, owner: str, run_id: str, step_name: str) -> None:
+    """Stop one step of a run that goes on; what needs it is left out, and the rest is done. An ended step stays.
+
+    One that is worked on ends here and now: its fence is raised, so what its worker brings is not taken.
+
+    Raises:
+        UnknownId: there is no such run of this owner, or no such step.
+        WrongState: the run has ended, is being stopped, or has not begun.
+    """
+    t.lock_run(run_id)
+    run = require(t.connection, owner, run_id)
+    of_it = (steps.c.run_id == run_id, steps.c.name == step_name, steps.c.tool.not_in((PLAN, REPLY)))
+    row = t.connection.execute(select(*steps.c).where(*of_it)).first()
+    if row is None:
+        raise UnknownId(f"run {run_id!r} has no step {step_name!r}")
+    if run.status not in {"pending", "in_progress"}:
+        raise WrongState(f"run {run_id!r} is {run.status}; a step is stopped while its run goes on")
+    # A claim that is just being made holds its step and wants the run: of the two, the database lets one begin again.
+    ended = t.connection.execute(
+        update(steps)
+        .where(*of_it, steps.c.status.in_(OPEN_STEP))
+        .values(status="cancelled", ended_at=t.now, lease_until=None, token=steps.c.token + 1)
+    ).rowcount
+    if ended:
+        t.heard("step", [row.id])
+        t.emit(run_id, "step.cancelled", step=row.name, tool=row.tool)
+        _skip_behind(t, run_id)
+        advance(t, run_id)
+
+
 def _drop_idle(t: Transition, run_id: str) -> None:
     """Cancel the steps of a cancelling run that nobody works on, and end the run if that was all. Hold it before."""
     # A claim holds its step and then wants the run, which is held here: who is claimed just now is not waited for.
@@ -382,7 +412,7 @@ def approve(t: Transition, owner: str, run_id: str, plan: Mapping[str, Any], new
 
 
 def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) -> list[str]:
-    """Try failed steps again, one by name or all; what was skipped because of them waits again.
+    """Try steps again, all that failed or one by name that failed or was stopped; what was skipped waits again.
 
     The answer in words is made anew after them.
 
@@ -391,7 +421,7 @@ def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) 
 
     Raises:
         UnknownId: there is no such run or step.
-        WrongState: the run goes on, was cancelled, or has no failed step.
+        WrongState: the run goes on, was cancelled, or has no such step to try again.
     """
     t.lock_run(run_id)
     run = require(t.connection, owner, run_id)
@@ -400,7 +430,8 @@ def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) 
     rows = t.connection.execute(select(*steps.c).where(steps.c.run_id == run_id)).all()
     if step_name is not None and step_name not in {row.name for row in rows}:
         raise UnknownId(f"run {run_id!r} has no step {step_name!r}")
-    again = [row for row in rows if row.status == "failed" and step_name in {None, row.name}]
+    ended_badly = {"failed"} if step_name is None else {"failed", "cancelled"}
+    again = [row for row in rows if row.status in ended_badly and step_name in {None, row.name}]
     if not again:
         raise WrongState(f"run {run_id!r} has no failed step" + (f" {step_name!r}" if step_name else ""))
     t.connection.execute(delete(steps).where(steps.c.run_id == run_id, steps.c.tool == REPLY))
@@ -421,7 +452,7 @@ def retry(t: Transition, owner: str, run_id: str, step_name: str | None = None) 
     for row in again:
         if row.tool != REPLY:
             queue_step(t, run_id, row)
-    _skip_behind_failures(t, run_id)
+    _skip_behind(t, run_id)
     advance(t, run_id)  # where only the answer failed, there is nothing else to wait for
     return [row.name for row in again]
 
@@ -438,12 +469,14 @@ def queue_step(t: Transition, run_id: str, row: Any) -> None:
     t.wake("step", row.id, row.queue, row.priority)
 
 
-def _skip_behind_failures(t: Transition, run_id: str) -> None:
-    """Skip again what still stands behind a failed step that is not tried again."""
+def _skip_behind(t: Transition, run_id: str) -> None:
+    """Skip what stands behind a step that failed or was stopped, and is not tried again."""
     while True:
         stopped = select(step_needs.c.step_id).where(
             step_needs.c.needs_id.in_(
-                select(steps.c.id).where(steps.c.run_id == run_id, steps.c.status.in_(("failed", "skipped")))
+                select(steps.c.id).where(
+                    steps.c.run_id == run_id, steps.c.status.in_(("failed", "cancelled", "skipped"))
+                )
             )
         )
         changed = t.connection.execute(

@@ -240,14 +240,23 @@ def renew(connection: Connection, claims: Sequence[Claim], now: float, lease_s: 
     return standing
 
 
+_STANDING = (
+    select(steps.c.id, steps.c.token, steps.c.status, runs.c.status.label("of_run"))
+    .join(runs, runs.c.id == steps.c.run_id)
+    .where(steps.c.id.in_(bindparam("of_steps", expanding=True)))
+)
+
+
 def cancelling(connection: Connection, claims: Sequence[Claim]) -> dict[str, str]:
-    """Give {step id: "cancelling"} for the steps whose run is to stop."""
-    stopping = set(
-        connection.execute(
-            select(runs.c.id).where(runs.c.id.in_({c.run_id for c in claims}), runs.c.status == "cancelling")
-        ).scalars()
-    )
-    return {claim_.id: "cancelling" for claim_ in claims if claim_.run_id in stopping}
+    """Give {step id: why} for those that are to stop: "cancelling" (their run is to) or "lost" (they are not ours)."""
+    tokens = {claim_.id: claim_.token for claim_ in claims}
+    found: dict[str, str] = {}
+    for row in connection.execute(_STANDING, {"of_steps": list(tokens)}):
+        if row.status != "in_progress" or row.token != tokens[row.id]:
+            found[row.id] = "lost"
+        elif row.of_run == "cancelling":
+            found[row.id] = "cancelling"
+    return found
 
 
 _GUARD = (
@@ -289,7 +298,7 @@ def fail(
         again: try again with back-off while attempts are left.
         after_s: it was not tried at all, because its turn comes in so many seconds: this attempt does not count.
     """
-    stopping = bool(cancelling(t.connection, [claim_]))
+    stopping = bool(cancelling(t.connection, [claim_]))  # it is ours: `guard` saw to that
     if again and stopping:
         stop(t, claim_)
         return

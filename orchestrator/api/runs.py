@@ -50,8 +50,15 @@ class PlanApproval(BaseModel):
     plan: dict[str, Any] | None = Field(None, description="carried out in place of the plan; none: as it is")
 
 
+class Which(BaseModel):
+    """What to stop: one step by its name, or the run."""
+
+    model_config = ConfigDict(extra="forbid")
+    step: str | None = Field(None, max_length=40, description="its name in the plan; none: the whole run")
+
+
 class Again(BaseModel):
-    """What to try again: one failed step by its name, or all."""
+    """What to try again: one step by its name, or all that failed."""
 
     model_config = ConfigDict(extra="forbid")
     step: str | None = Field(None, max_length=40, description="its name in the plan; none: all that failed")
@@ -130,15 +137,22 @@ def approve(run_id: str, here: Here, owner: Owner, approval: PlanApproval | None
 
 
 @router.post("/{run_id}/cancel", status_code=202, response_model=Run)
-def cancel(run_id: str, here: Here, owner: Owner) -> dict[str, Any]:
-    """Stop a run; it says `cancelling` until its last step has stopped. An ended run stays as it is."""
-    here.commit(lambda t: runs.cancel(t, owner, run_id))
+def cancel(run_id: str, here: Here, owner: Owner, which: Which | None = None) -> dict[str, Any]:
+    """Stop a run, or one step of it and what needs that step; what has ended stays as it is.
+
+    A run says `cancelling` until its last step has stopped. A step ends at once, and the rest of its run goes on.
+    """
+    if which is not None and which.step is not None:
+        step = which.step
+        here.commit(lambda t: runs.stop_step(t, owner, run_id, step))
+    else:
+        here.commit(lambda t: runs.cancel(t, owner, run_id))
     return accepting.view(here, owner, run_id)
 
 
 @router.post("/{run_id}/retry", status_code=202, response_model=Run)
 def retry(run_id: str, here: Here, owner: Owner, again: Again | None = None) -> dict[str, Any]:
-    """Try failed steps again, and what was skipped because of them."""
+    """Try failed steps again, or one that was stopped, and what was skipped because of them."""
     here.commit(lambda t: runs.retry(t, owner, run_id, again.step if again else None))
     return accepting.view(here, owner, run_id)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.cli.client import Client
 
 Plan = dict[str, Any]
-MARKS = {"failed": "✗", "left out": "–"}
+MARKS = {"failed": "✗", "left out": "–", "stopped": "–"}
 
 
 class View(Protocol):
@@ -104,6 +104,9 @@ class Bars:
     def _step_failed(self, event: dict[str, Any]) -> None:
         self._set(event["step"], state="failed")
         self._console.print(f"{event['step']} failed: {event['error']['message']}", style="red", markup=False)
+
+    def _step_cancelled(self, event: dict[str, Any]) -> None:
+        self._set(event["step"], state="stopped")
 
     def _step_retrying(self, event: dict[str, Any]) -> None:
         self._set(event["step"], completed=0, state=f"tries again ({event['attempt']} of {event['of']} failed)")

@@ -68,10 +68,14 @@ def watch(run: RunId, as_json: Json = False) -> None:
 
 
 @app.command()
-def cancel(run: RunId, as_json: Json = False) -> None:
-    """Stop a run."""
+def cancel(
+    run: RunId,
+    step: Annotated[str | None, typer.Option(help="Only this step, and what needs it.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Stop a run, or a step of it."""
     with connect.studio(settings(), works=False) as client:
-        _say(client.post(f"/v1/runs/{run}/cancel"), as_json)
+        _say(client.post(f"/v1/runs/{run}/cancel", {"step": step}), as_json)
 
 
 @app.command()
@@ -87,7 +91,7 @@ def approve(run: RunId, as_json: Json = False) -> None:
 @app.command()
 def retry(
     run: RunId,
-    step: Annotated[str | None, typer.Option(help="Only this failed step.")] = None,
+    step: Annotated[str | None, typer.Option(help="Only this step; also one that was stopped.")] = None,
     as_json: Json = False,
 ) -> None:
     """Try the failed steps of a run again, and wait for the end."""

@@ -102,8 +102,9 @@ def answer(plan: Plan, results: Sequence[StepResult], *, is_small: bool = False)
     if is_small and _is_written_from_sources(done):
         cited = f"{LOOSE} {cited}"
     failed = [(step, result) for step, result in pairs if result.status == "failed"]
-    left = [step for step, result in pairs if result.status in {"skipped", "cancelled"}]
-    if not failed and not left:
+    stopped = [step for step, result in pairs if result.status == "cancelled"]
+    left = [step for step, result in pairs if result.status == "skipped"]
+    if not failed and not stopped and not left:
         only_search = len(finds) == len(pairs) and finds
         words = finds if only_search else [*finds, *([_sentence(plan.reply)] if plan.reply else [])]
         return " ".join([*(words or ["Done."]), *([cited] if cited else [])])
@@ -115,6 +116,8 @@ def answer(plan: Plan, results: Sequence[StepResult], *, is_small: bool = False)
         f"This failed: {_label(step)}. {_sentence(result.error or 'The reason is not known')}"
         for step, result in failed
     ]
+    if stopped:
+        parts.append(f"You stopped this: {', '.join(_label(step) for step in stopped)}.")
     if left:
         parts.append(f"So this was left out: {', '.join(_label(step) for step in left)}.")
     return " ".join([*parts, *([cited] if cited else [])])

@@ -28,8 +28,11 @@ FLAGS = [
 CATS = {"id": "s1", "tool": "generate_image", "args": {"prompt": "happy cat", "count": 2, "size": 64}}
 MORPH = {"id": "s2", "tool": "make_video", "args": {"images": ["$s1"], "seconds": 1, "fps": 8}}
 LIMERICK = {"id": "s1", "tool": "write_text", "args": {"prompt": "a funny verse"}}
+ODE = {"id": "s2", "tool": "write_text", "args": {"prompt": "an endless ode"}}
 MENU = {"steps": [], "reply": "I draw pictures, make videos from them and write short texts."}
 SCRIPT = [
+    {"match": "endless ode", "reply": "O.", "delay_s": 12},
+    {"match": "cats and an ode", "reply": {"steps": [CATS, ODE], "reply": "Cats and an ode."}},
     {"match": "slow", "reply": {"steps": [CATS], "reply": "Two cats, later."}, "delay_s": 3},
     {"match": "video", "reply": {"steps": [CATS, MORPH], "reply": "Two cats and a morph."}},
     {"match": "poem", "reply": {"steps": [{"id": "s1", "tool": "write_text", "args": {"prompt": "four lines"}}]}},

@@ -133,6 +133,16 @@ def test_a_run_is_stopped(page: Page) -> None:
     expect(turn.get_by_text("You stopped this")).to_be_visible(timeout=WAIT_MS)
 
 
+def test_one_step_is_stopped_and_the_rest_is_there(page: Page) -> None:
+    page.goto("/")
+    turn = say(page, "two cats and an ode")
+    turn.get_by_role("button", name=re.compile("Write")).click()
+    page.get_by_role("button", name="Stop this step").click()
+    expect(turn.get_by_role("button", name=re.compile("Write.*stopped"))).to_be_visible()
+    expect(turn.locator(".reply")).to_contain_text("You stopped this", timeout=WAIT_MS)
+    expect(pictures(turn)).to_have_count(2)
+
+
 def test_a_run_goes_on_before_the_eyes_of_a_page_that_was_reloaded(page: Page) -> None:
     page.goto("/")
     say(page, "slow cats")

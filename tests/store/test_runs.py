@@ -14,6 +14,7 @@ from benchmarks.desk import Desk
 from store import runs, steps, views
 from store.database import Database
 from store.runs import NewRun, UnknownId, WrongState
+from store.steps import LeaseLost
 from store.tables import runs as run_rows
 from store.tables import steps as step_rows
 from store.transition import Transition
@@ -276,6 +277,63 @@ class TestCancel:
         self.cancel(desk, run_id)
         desk.fail(claim)
         assert desk.status(run_id) == "cancelled"
+
+    def stop(self, desk: Desk, run_id: str, step: str, owner: str = "ada") -> None:
+        desk.change(lambda t: runs.stop_step(t, owner, run_id, step))
+
+    def test_one_step_is_stopped_and_the_rest_goes_on(self, desk: Desk) -> None:
+        run_id = desk.plan(desk.step("s1"), desk.step("s2", "s1"), desk.step("s3", "s2"), desk.step("s4"))
+        self.stop(desk, run_id, "s1")
+        assert desk.steps(run_id) == {"s1": "cancelled", "s2": "skipped", "s3": "skipped", "s4": "queued"}
+        self.stop(desk, run_id, "s1")
+        assert desk.events(run_id).count("step.cancelled") == 1
+        desk.complete(desk.one())
+        assert desk.status(run_id) == "completed"
+        assert desk.calls() == []
+
+    def test_a_step_that_is_worked_on_is_stopped_and_what_its_worker_brings_is_not_taken(self, desk: Desk) -> None:
+        run_id = desk.plan(desk.step("s1"), desk.step("s2"))
+        claims = {claim.name: claim for claim in (desk.one(), desk.one())}
+        self.stop(desk, run_id, "s1")
+        with pytest.raises(LeaseLost):
+            desk.complete(claims["s1"])
+        assert desk.status(run_id) == "in_progress"
+        desk.complete(claims["s2"])
+        assert desk.steps(run_id) == {"s1": "cancelled", "s2": "completed"}
+        assert desk.status(run_id) == "completed"
+        assert desk.stuck() == []
+
+    def test_a_stopped_step_is_done_when_a_person_wants_it_after_all(self, desk: Desk) -> None:
+        run_id = desk.plan(desk.step("s1"), desk.step("s2", "s1"))
+        held = desk.one()
+        self.stop(desk, run_id, "s1")
+        assert desk.status(run_id) == "completed"
+        with pytest.raises(WrongState, match="no failed step"):
+            desk.change(lambda t: runs.retry(t, "ada", run_id))
+        desk.change(lambda t: runs.retry(t, "ada", run_id, "s1"))
+        with pytest.raises(LeaseLost):
+            desk.complete(held)
+        desk.complete(desk.one())
+        desk.complete(desk.one())
+        assert desk.steps(run_id) == {"s1": "completed", "s2": "completed"}
+
+    def test_what_stands_behind_a_stopped_step_stays_out_when_another_is_tried_again(self, desk: Desk) -> None:
+        run_id = desk.plan(desk.step("s1"), desk.step("s2", "s1"), desk.step("s3"))
+        self.stop(desk, run_id, "s1")
+        desk.fail(desk.one())
+        desk.change(lambda t: runs.retry(t, "ada", run_id))
+        assert desk.steps(run_id) == {"s1": "cancelled", "s2": "skipped", "s3": "queued"}
+
+    def test_only_a_step_of_ones_own_run_that_goes_on_is_stopped(self, desk: Desk) -> None:
+        run_id = desk.plan(desk.step("s1"))
+        with pytest.raises(UnknownId):
+            self.stop(desk, run_id, "s1", owner="bob")
+        with pytest.raises(UnknownId, match="s7"):
+            self.stop(desk, run_id, "s7")
+        desk.complete(desk.one())
+        with pytest.raises(WrongState, match="completed"):
+            self.stop(desk, run_id, "s1")
+        assert desk.steps(run_id) == {"s1": "completed"}
 
     def test_a_step_that_would_be_tried_later_is_not(self, desk: Desk) -> None:
         run_id = desk.plan(desk.step("s1"))

@@ -248,6 +248,24 @@ class TestLostAndCancelled:
         assert desk.status(run_id) == "cancelled"
         assert desk.calls() == []
 
+    def test_a_tool_meets_the_stop_of_its_step_at_its_next_word_and_the_rest_is_done(
+        self, shop: Shop, desk: Desk
+    ) -> None:
+        def talkative(jobs: Sequence[Job]) -> list[Any]:
+            if jobs[0].args.what == "cat":
+                desk.change(lambda t: runs.stop_step(t, "ada", run_id, "s1"))
+                shop.bench.leases.beat()
+                jobs[0].workshop.progress(0.2)
+                raise AssertionError("it went on")
+            return [[drawn(job)] for job in jobs]
+
+        shop.runners["draw"] = talkative
+        run_id = shop.order(draw("cat", 1), draw("dog", 2))
+        shop.work()
+        assert desk.steps(run_id) == {"s1": "cancelled", "s2": "completed"}
+        assert desk.status(run_id) == "completed"
+        assert desk.calls() == []
+
     def test_a_tool_that_lost_its_lease_is_stopped_at_its_next_word(self, shop: Shop, desk: Desk) -> None:
         said: list[str] = []
 

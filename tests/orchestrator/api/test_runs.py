@@ -129,6 +129,15 @@ def test_cancelling_stops_what_waits(api: httpx.Client, desk: Desk) -> None:
     assert desk.claim() == []
 
 
+def test_a_step_is_stopped_alone(api: httpx.Client) -> None:
+    run_id = api.post("/v1/runs", json={"plan": PLAN}).json()["id"]
+    assert api.post(f"/v1/runs/{run_id}/cancel", json={"step": "s9"}).status_code == 404
+    answer = api.post(f"/v1/runs/{run_id}/cancel", json={"step": PLAN["steps"][0]["id"]})
+    assert answer.status_code == 202
+    assert answer.json()["steps"][0]["status"] == "cancelled"
+    assert api.post(f"/v1/runs/{run_id}/cancel", json={"steps": "s1"}).status_code == 422
+
+
 def test_a_plan_waits_for_approval_and_can_be_edited(api: httpx.Client, desk: Desk) -> None:
     run_id = api.post("/v1/runs", json={"say": "a cat", "needs_approval": True}).json()["id"]
     assert api.get(f"/v1/runs/{run_id}/plan").status_code == 409

@@ -2,6 +2,7 @@
 
 import { Dialog, html, useEffect, useState } from "../../ui.js";
 import { layout, needs, NODE } from "./layout.js";
+import { isOpen } from "./open.js";
 
 const NARROW = matchMedia("(max-width: 40rem)");
 const TOOLS = {
@@ -41,8 +42,8 @@ function useNarrow() {
   return is;
 }
 
-/** The steps of a run; a step opens in a dialog, from which a failed one is tried again. */
-export function PlanGraph({ run, steps, live, onRetry }) {
+/** The steps of a run; a step opens in a dialog, from which it is stopped, or tried again. */
+export function PlanGraph({ run, steps, live, onRetry, onStop }) {
   const isNarrow = useNarrow();
   const [open, setOpen] = useState(null);
   const { places, lines, width, height } = layout(steps, isNarrow);
@@ -61,7 +62,7 @@ export function PlanGraph({ run, steps, live, onRetry }) {
             </li>`)}
         </ol>
       </div>
-      ${chosen && html`<${Step} step=${chosen} run=${run} onClose=${() => setOpen(null)} onRetry=${() => { setOpen(null); onRetry(chosen.id); }} />`}
+      ${chosen && html`<${Step} step=${chosen} run=${run} onClose=${() => setOpen(null)} onRetry=${() => { setOpen(null); onRetry(chosen.id); }} onStop=${() => { setOpen(null); onStop(chosen.id); }} />`}
     </div>`;
 }
 
@@ -90,9 +91,11 @@ function Node({ step, percent, live, onOpen }) {
     </button>`;
 }
 
-function Step({ step, run, onClose, onRetry }) {
+function Step({ step, run, onClose, onRetry, onStop }) {
   const seconds = step.started_at && step.ended_at ? step.ended_at - step.started_at : null;
-  const canRetry = step.status === "failed" && ["failed", "completed"].includes(run.status);
+  const canRetry = ["failed", "cancelled"].includes(step.status) && ["failed", "completed"].includes(run.status);
+  const canStop = ["waiting", "queued", "in_progress"].includes(step.status) && isOpen(run) && run.steps.length > 0
+    && !["waiting_approval", "cancelling"].includes(run.status);
   return html`
     <${Dialog} title=${`${step.id}: ${toolName(step.tool)}`} onClose=${onClose}>
       <p>${STATES[step.status] ?? step.status}${seconds === null ? "" : ` in ${seconds.toFixed(1)} s`}${step.attempts > 1 ? `, attempt ${step.attempts}` : ""}</p>
@@ -104,6 +107,7 @@ function Step({ step, run, onClose, onRetry }) {
             <tr key=${name}><th scope="row">${name}</th><td>${typeof value === "string" ? value : JSON.stringify(value)}</td></tr>`)}
         </tbody>
       </table>
+      ${canStop && html`<p><button type="button" class="quiet" onClick=${onStop}>Stop this step</button> <span class="soft">What needs it is left out; the rest goes on.</span></p>`}
       ${canRetry && html`<p><button type="button" onClick=${onRetry}>Try this step again</button></p>`}
     <//>`;
 }

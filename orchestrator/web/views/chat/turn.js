@@ -37,7 +37,7 @@ export function Turn({ given, isFollowed, onUse, onWords }) {
       <p class="hidden" role="status">${ended}</p>
       <div class="said"><${Words} text=${run.request ?? ""} /></div>
       <div class="answer">
-        ${steps.length > 0 && html`<${PlanGraph} run=${run} steps=${steps} live=${live} onRetry=${(step) => act("retry", { step })} />`}
+        ${steps.length > 0 && html`<${PlanGraph} run=${run} steps=${steps} live=${live} onRetry=${(step) => act("retry", { step })} onStop=${(step) => act("cancel", { step })} />`}
         ${run.status === "waiting_approval" && html`<${Approval} run=${run} why=${live.why} onApproved=${set} onDrop=${() => act("cancel")} />`}
         <${Made} run=${run} live=${live} onUse=${onUse} />
         ${reply && html`<p class="reply ${run.reply ? "" : "is-coming"}"><${Words} text=${reply} /></p>`}
