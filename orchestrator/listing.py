@@ -73,7 +73,10 @@ def _encoder(settings: Settings) -> dict[str, Any]:
 def _language(settings: Settings) -> dict[str, Any]:
     name = settings.language_model
     if name != "local":
-        return _view(settings.llm_model or name.partition(":")[2] or name, "language", None)
+        given = name.partition(":")[2]
+        if name.startswith("scripted:"):
+            given = Path(given).name  # where it lies is nobody's business
+        return _view(settings.llm_model or given or name, "language", None)
     try:
         path = weights.planner_path(settings.home)
     except weights.CheckpointError as error:

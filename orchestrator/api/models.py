@@ -21,7 +21,7 @@ def list_models(here: Here, owner: Owner) -> dict[str, Any]:
     return {"object": "list", "data": _all(here), "has_more": False, "next": None}
 
 
-@router.get("/{model_id}", response_model=ModelShape)
+@router.get("/{model_id:path}", response_model=ModelShape)  # names of language models have slashes
 def get_model(model_id: str, here: Here, owner: Owner) -> dict[str, Any]:
     """Give a model by its id."""
     for model in _all(here):

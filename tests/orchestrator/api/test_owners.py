@@ -87,7 +87,11 @@ def routes(context: Context) -> list[Route]:
     """Give every route of the application."""
     app = create_app(context)
     found = list(iter_route_contexts(app.routes))
-    return [Route(method, str(one.path)) for one in found for method in sorted(one.methods or {"MOUNT"})]
+    return [
+        Route(method, str(one.path).replace(":path}", "}"))
+        for one in found
+        for method in sorted(one.methods or {"MOUNT"})
+    ]
 
 
 class House:
