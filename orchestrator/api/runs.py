@@ -105,14 +105,17 @@ def follow(
         str | None,
         Header(max_length=9000, description="number of the last event seen; those behind it follow"),
     ] = None,
-    after: Annotated[
+    starting_after: Annotated[
         int | None, Query(ge=0, le=MOST, description="like Last-Event-ID, for clients that cannot set it")
+    ] = None,
+    after: Annotated[
+        int | None, Query(ge=0, le=MOST, deprecated=True, description="an earlier name of starting_after")
     ] = None,
 ) -> StreamingResponse:
     """Stream what happens in a run, from the first event or from behind `Last-Event-ID`, until it has ended."""
     with here.database.read() as connection:
         runs.require(connection, owner, run_id)
-    last = after or 0
+    last = starting_after or after or 0
     if last_event_id is not None:
         if not re.fullmatch(r"[0-9]{1,9}", last_event_id):
             raise BadRequest(f"Last-Event-ID is the number of an event, not {last_event_id!r}", param="Last-Event-ID")

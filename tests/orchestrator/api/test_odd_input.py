@@ -72,7 +72,7 @@ def test_a_number_that_no_event_has_is_refused(api: httpx.Client, number: str) -
     run = api.post("/v1/runs", json={"say": "a cat"}).json()["id"]
     path = f"/v1/runs/{run}/events"
     assert api.get(path, headers={b"last-event-id": number.encode("latin-1")}).status_code == 400
-    assert api.get(path, params={"after": number}).status_code == 422
+    assert api.get(path, params={"starting_after": number}).status_code == 422
 
 
 @pytest.mark.parametrize("wanted", ["bytes={}-", "bytes=0-{}", "bytes=-{}"])

@@ -92,6 +92,8 @@ def test_events_are_followed_to_the_end_and_replayed_without_a_gap(
     for last in (0, 2, len(live)):
         with api.stream("GET", f"/v1/runs/{run_id}/events", headers={"Last-Event-ID": str(last)}) as answer:
             assert list(read(answer)) == live[last:]
+        with api.stream("GET", f"/v1/runs/{run_id}/events", params={"starting_after": last}) as answer:
+            assert list(read(answer)) == live[last:]
 
     monkeypatch.setattr(events, "PAGE", 2)  # the same over several pages
     with api.stream("GET", f"/v1/runs/{run_id}/events") as answer:
