@@ -56,6 +56,9 @@ CHECKS = (
     "unsupported_method",
     "ignored_auth",
 )
+SETTINGS = """[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 413, 415, 422, 428, 429]
+"""  # with 413: what is too large is refused before it is read
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 LOOK_S = 0.02
 APPROVAL_S = 1.0  # a run that waits for a yes gets a no
@@ -174,8 +177,9 @@ def ask(url: str, key: str, *options: str, phases: Sequence[str] = PHASES) -> su
         *("--suppress-health-check", "all", "--no-color", "--warnings", "off"),
         *options,
     ]
-    with tempfile.TemporaryDirectory() as empty:  # it would read settings of its own, and leave some
-        return subprocess.run(words, cwd=empty, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # it reads settings where it runs, and leaves some
+        Path(folder, "schemathesis.toml").write_text(SETTINGS)
+        return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def main() -> int:

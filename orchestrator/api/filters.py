@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import Depends, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
 
 from orchestrator.api.context import Context
 from orchestrator.api.texts import Text
@@ -25,6 +25,7 @@ def _kind(kind: str) -> str:
 Kind = Annotated[Text, AfterValidator(_kind)]
 Tag = Annotated[Text, Field(min_length=1, max_length=80)]
 Time = Annotated[float, Field(ge=0, le=LATEST, allow_inf_nan=False)]
+Number = Annotated[Time, Strict()]  # in a body: a text or a truth value is none
 
 
 class Asked(BaseModel):
@@ -36,8 +37,8 @@ class Asked(BaseModel):
     model: Text | None = Field(None, max_length=80, description="only what this network drew, such as cgan or vae")
     tool: Text | None = Field(None, max_length=120, description="only what this tool made")
     collection: Text | None = Field(None, max_length=40, description="only what is in this collection, by its id")
-    since: Time | None = Field(None, alias="from", description="made then or later, in seconds since 1970")
-    until: Time | None = Field(None, alias="to", description="made before then, in seconds since 1970")
+    since: Number | None = Field(None, alias="from", description="made then or later, in seconds since 1970")
+    until: Number | None = Field(None, alias="to", description="made before then, in seconds since 1970")
 
     def as_filter(self, here: Context, owner: str, **more: Any) -> Filter:
         """Give it as the library takes it.

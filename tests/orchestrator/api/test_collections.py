@@ -245,7 +245,13 @@ def test_a_file_that_is_lost_costs_no_other(api: httpx.Client, save: Save, conte
 
 
 def test_an_export_asks_for_one_thing(api: httpx.Client) -> None:
-    for wrong in ({"ids": []}, {"ids": ["x"], "kind": "image"}, {"colour": "red"}, {"ids": ["x"] * 10_001}):
+    for wrong in (
+        {"ids": []},
+        {"ids": ["x"], "kind": "image"},
+        {"colour": "red"},
+        {"ids": ["x"] * 10_001},
+        {"to": False},
+    ):
         assert api.post("/v1/exports", json=wrong).status_code == 422
 
 
