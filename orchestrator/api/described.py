@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
+from orchestrator.api.examples import EXAMPLES
+
 ABOUT = """A self-hosted studio of generative models that you talk to.
 
 What takes long answers 202 with an id at once; follow it at `GET /v1/runs/{run_id}/events`. A list is
@@ -125,6 +127,9 @@ def _complete(said: dict[str, Any]) -> None:
         for parameter in one.get("parameters", ()):
             if parameter["in"] == "path" and "description" not in parameter:
                 parameter["description"] = PARAMETERS.get(parameter["name"], "")
+        if one["operationId"] in EXAMPLES:
+            shown = {name: {"value": body} for name, body in EXAMPLES[one["operationId"]].items()}
+            one["requestBody"]["content"]["application/json"]["examples"] = shown
         first = re.split(r"[.;:]( |$)", one.get("description", ""), maxsplit=1)[0]
         one["summary"] = first or one.get("summary", "")
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from orchestrator.api.app import create_app
@@ -16,6 +17,13 @@ from store.database import Database
 from tests.orchestrator.api.conftest import Post
 
 ERROR = {"$ref": "#/components/schemas/ErrorAnswer"}
+WAITING = {"create_plan", "create_chat_completion", "create_image_generation"}  # answer when a worker has
+UNDERSTOOD = {
+    "create_audio_speech": {400},  # there is no voice
+    "create_style": {404, 422},  # nor these pictures
+    "create_webhook": {201, 422},  # perhaps nor this name
+    "export_assets": {200, 404},
+}
 OWN_SHAPE = {("get_readyz", "503")}  # says which part is missing
 
 
@@ -106,3 +114,23 @@ def _has_shape(schema: dict[str, Any]) -> bool:
         bool({"$ref", "anyOf", "oneOf", "contentMediaType", "properties", "format"} & schema.keys())
         or "items" in schema
     )
+
+
+def test_every_body_of_json_has_an_example_that_is_understood(said: dict[str, Any], api: httpx.Client) -> None:
+    """What an example names is not there, or there is no worker; nothing is wrong with the body itself."""
+    admin = api.post("/v1/keys", json={"name": "admin", "scopes": ["admin"]}).json()["key"]
+    api.headers["authorization"] = f"Bearer {admin}"
+    looked = 0
+    for at, one in operations(said):
+        body = one.get("requestBody", {}).get("content", {}).get("application/json")
+        if body is None or one["operationId"] in WAITING:
+            continue
+        method, path = at.split()
+        address = re.sub(r"\{\w+\}", "nothing_01K00000000000000000000000", path)
+        assert body["examples"], at
+        for name, example in body["examples"].items():
+            answer = api.request(method, address, json=example["value"])
+            expected = UNDERSTOOD.get(one["operationId"], {404} if "{" in path else {200, 201, 202})
+            assert answer.status_code in expected, (at, name, answer.text)
+            looked += 1
+    assert looked > 20
