@@ -33,7 +33,7 @@ from orchestrator.api.context import Context
 from orchestrator.api.keyring import LOCAL
 from orchestrator.api.readiness import QUEUES
 from orchestrator.settings import Settings
-from store import assets, passages, presence, runs, solutions, versions
+from store import assets, passages, presence, runs, solutions, steering, versions
 from store.assets import NewAsset
 from store.blobs import Blobs
 from store.database import Database
@@ -108,7 +108,7 @@ class Hands(threading.Thread):
             waiting = select(run_rows.c.id, run_rows.c.owner).where(run_rows.c.status == "waiting_approval", old)
             unanswered = connection.execute(waiting).all()
         for run in unanswered:
-            self._desk.change(lambda t, run=run: runs.cancel(t, run.owner, run.id))  # type: ignore[misc]
+            self._desk.change(lambda t, run=run: steering.cancel(t, run.owner, run.id))  # type: ignore[misc]
         for claim in self._desk.claim(queues=queues) if queues else ():
             if claim.tool == runs.PLAN:
                 self._desk.save_plan(claim, reply="I planned nothing.")

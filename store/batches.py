@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from store import runs as run_rows
+from store import steering
 from store.database import Database
 from store.ids import new_id
 from store.runs import BATCH, PLANNER_QUEUE, NewRun, UnknownId, WrongState
@@ -152,7 +153,7 @@ def cancel(t: Transition, owner: str, batch_id: str) -> None:
     t.connection.execute(update(batches).where(batches.c.id == batch_id).values(status="cancelling"))
     open_runs = select(runs.c.id).where(runs.c.batch_id == batch_id, runs.c.status.in_(run_rows.OPEN_RUN))
     for run_id in list(t.connection.execute(open_runs.order_by(runs.c.id)).scalars()):
-        run_rows.cancel(t, owner, run_id)
+        steering.cancel(t, owner, run_id)
     t.wake("feed", batch_id, PLANNER_QUEUE, BATCH)
 
 

@@ -296,7 +296,7 @@ def end_call(connection: Connection, call: int, *, size_bytes: int | None, error
 def _called(connection: Connection, step_id: str, now: float) -> bool:
     """Say whether this step has called before, however that ended, and close what never did.
 
-    A person who tries the step again takes it off its earlier calls (`store.runs.retry`).
+    A person who tries the step again takes it off its earlier calls (`store.steering.retry`).
     """
     mine = solution_calls.c.step_id == step_id
     closed = update(solution_calls).where(mine, solution_calls.c.ended_at.is_(None))

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, and_, bindparam, func, or_, select, text, update
 
 from store import runs as run_rows
-from store import turns
+from store import steering, turns
 from store.runs import PLAN
 from store.tables import QUEUED, runs, shares, step_assets, step_needs, steps
 from store.transition import Transition
@@ -333,7 +333,7 @@ def reap(t: Transition) -> int:
     Returns:
         How many there were.
     """
-    run_rows.drop_left_behind(t)
+    steering.drop_left_behind(t)
     ended = and_(steps.c.status == "in_progress", steps.c.lease_until < t.now)
     seen = t.connection.execute(
         select(steps.c.id, steps.c.run_id).where(ended).order_by(steps.c.run_id, steps.c.id).limit(200)
@@ -370,7 +370,7 @@ def _take_back(t: Transition, row: Row[Any]) -> None:
 def any_expired(connection: Connection, now: float) -> bool:
     """Say, without a lock, whether `reap` has anything to do."""
     expired = select(steps.c.id).where(steps.c.status == "in_progress", steps.c.lease_until < now).limit(1)
-    return connection.execute(expired).first() is not None or bool(run_rows.left_behind(connection))
+    return connection.execute(expired).first() is not None or bool(steering.left_behind(connection))
 
 
 def any_queued(connection: Connection, queues: Sequence[str]) -> bool:

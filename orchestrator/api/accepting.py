@@ -14,7 +14,7 @@ from orchestrator.api.context import Context
 from orchestrator.api.keyring import ASKED_WITH
 from orchestrator.planner.plan import Plan, assets_used, check
 from orchestrator.settings import Settings
-from store import assets, limits, runs, views
+from store import assets, limits, runs, steering, views
 from store.runs import NewRun, NewStep
 from store.transition import Transition
 from tools.base import InvalidInput
@@ -168,7 +168,7 @@ def approve(here: Context, owner: str, run_id: str, edited: Mapping[str, Any] | 
     if run["status"] != "waiting_approval" or plan is None:
         raise errors.Conflict(f"run {run_id!r} is {run['status']}; only a run that waits for approval can be approved")
     checked, steps = check_plan(here, owner, plan)
-    here.commit(lambda t: runs.approve(t, owner, run_id, checked, steps))
+    here.commit(lambda t: steering.approve(t, owner, run_id, checked, steps))
     return view(here, owner, run_id)
 
 

@@ -17,7 +17,7 @@ from orchestrator.api.shapes.base import Page
 from orchestrator.api.shapes.work import PlanShape, Run, RunStatus
 from orchestrator.api.streams import Followed
 from orchestrator.errors import BadRequest, Conflict
-from store import runs, views
+from store import runs, steering, views
 
 router = APIRouter(prefix="/v1/runs", tags=["runs"])
 MOST = 999_999_999  # events of a run, far more than one has
@@ -147,16 +147,16 @@ def cancel(run_id: str, here: Here, owner: Owner, which: Which | None = None) ->
     """
     if which is not None and which.step is not None:
         step = which.step
-        here.commit(lambda t: runs.stop_step(t, owner, run_id, step))
+        here.commit(lambda t: steering.stop_step(t, owner, run_id, step))
     else:
-        here.commit(lambda t: runs.cancel(t, owner, run_id))
+        here.commit(lambda t: steering.cancel(t, owner, run_id))
     return accepting.view(here, owner, run_id)
 
 
 @router.post("/{run_id}/retry", status_code=202, response_model=Run)
 def retry(run_id: str, here: Here, owner: Owner, again: Again | None = None) -> dict[str, Any]:
     """Try failed steps again, or one that was stopped, and what was skipped because of them."""
-    here.commit(lambda t: runs.retry(t, owner, run_id, again.step if again else None))
+    here.commit(lambda t: steering.retry(t, owner, run_id, again.step if again else None))
     return accepting.view(here, owner, run_id)
 
 

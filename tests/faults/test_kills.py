@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.lab import Lab, wait_for
 from benchmarks.lab_tools import OWNER
-from store import batches, events, runs
+from store import batches, events, steering
 
 pytestmark = pytest.mark.faults
 
@@ -112,7 +112,7 @@ def test_cancelling_a_step_whose_worker_is_dead(lab: Lab) -> None:
     run_id = lab.work("cancel-dead", seconds=20)
     lab.wait_for_call("cancel-dead")
     lab.kill("w1")
-    lab.change(lambda t: runs.cancel(t, OWNER, run_id))
+    lab.change(lambda t: steering.cancel(t, OWNER, run_id))
     assert lab.wait(run_id) == ["cancelled"]
 
 

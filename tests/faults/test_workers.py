@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.lab import Lab, Verdict, postgresql
 from benchmarks.lab_tools import OWNER
-from store import runs
+from store import runs, steering
 
 pytestmark = pytest.mark.faults
 
@@ -74,7 +74,7 @@ def test_cancelling_a_run_in_mid_step(lab: Lab) -> None:
         )
     )
     lab.wait_for_call("cancelled")
-    assert lab.change(lambda t: runs.cancel(t, OWNER, run_id)) == "cancelling"
+    assert lab.change(lambda t: steering.cancel(t, OWNER, run_id)) == "cancelling"
     began = time.monotonic()
     assert lab.wait(run_id) == ["cancelled"]
     assert time.monotonic() - began < 3

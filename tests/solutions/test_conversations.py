@@ -12,7 +12,7 @@ import pytest
 from models.embedding import HashEncoder
 from models.language.scripted import Line, ScriptedChatModel
 from orchestrator.planner import desk
-from store import assets, runs, solutions, views
+from store import assets, runs, solutions, steering, views
 from store.blobs import Blobs
 from store.database import Database
 from store.ids import new_id
@@ -185,7 +185,7 @@ def test_what_sends_waits_and_runs_once_it_is_approved(talk: Talk) -> None:
     from orchestrator.api.accepting import new_steps
 
     steps = new_steps(run["plan"], talk.bench.tools(OWNER))
-    talk.bench.change(lambda t: runs.approve(t, OWNER, run["id"], run["plan"], steps))
+    talk.bench.change(lambda t: steering.approve(t, OWNER, run["id"], run["plan"], steps))
     assert talk.wait(run["id"])["status"] == "completed"
     assert talk.shop.asked == [("order", {"query": "one tent"})]
 

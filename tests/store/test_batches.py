@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import func, select
 
 from benchmarks.desk import Desk
-from store import batches, runs
+from store import batches, runs, steering
 from store.database import Database
 from store.runs import NewRun, NewStep, UnknownId, WrongState
 from store.tables import runs as run_table
@@ -350,7 +350,7 @@ def test_a_batch_line_that_failed_can_be_tried_again_after_the_batch_has_ended(p
     assert printer.see(batch_id)["counts"] == {"failed": 1, "bad_line": 0}
     (row,) = printer.results(batch_id)
     assert row["error"]["message"] == "no ink"
-    printer.change(lambda t: runs.retry(t, "ada", row["run"]))
+    printer.change(lambda t: steering.retry(t, "ada", row["run"]))
     printer.complete(printer.one())
     printer.fed(batch_id)
     assert printer.see(batch_id)["counts"] == {"completed": 1, "bad_line": 0}

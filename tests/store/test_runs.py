@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select, update
 
 from benchmarks.desk import Desk
-from store import runs, steps, views
+from store import runs, steering, steps, views
 from store.database import Database
 from store.runs import NewRun, UnknownId, WrongState
 from store.steps import LeaseLost
@@ -129,12 +129,12 @@ def test_a_plan_waits_for_approval_and_runs_as_it_was_edited(desk: Desk) -> None
     assert desk.claim() == []
 
     edited = {"steps": [{"id": "s9", "tool": "draw", "args": {}}], "reply": ""}
-    desk.change(lambda t: runs.approve(t, "ada", run_id, edited, [desk.step("s9")]))
+    desk.change(lambda t: steering.approve(t, "ada", run_id, edited, [desk.step("s9")]))
     assert desk.status(run_id) == "in_progress"
     assert desk.one().name == "s9"
     assert desk.run(run_id)["plan"] == edited
     with pytest.raises(WrongState, match="in_progress"):
-        desk.change(lambda t: runs.approve(t, "ada", run_id, edited, [desk.step("s9")]))
+        desk.change(lambda t: steering.approve(t, "ada", run_id, edited, [desk.step("s9")]))
 
 
 def test_when_planning_fails_the_run_fails_and_says_why(desk: Desk) -> None:
@@ -174,13 +174,13 @@ class TestFailure:
         desk.fail(s3)
         assert desk.status(run_id) == "failed"
 
-        assert desk.change(lambda t: runs.retry(t, "ada", run_id, "s1")) == ["s1"]
+        assert desk.change(lambda t: steering.retry(t, "ada", run_id, "s1")) == ["s1"]
         assert desk.steps(run_id) == {"s1": "queued", "s2": "waiting", "s3": "failed", "s4": "skipped"}
         desk.complete(desk.one())
         desk.complete(desk.one())
         assert desk.status(run_id) == "failed"  # s3 still is
 
-        assert desk.change(lambda t: runs.retry(t, "ada", run_id)) == ["s3"]
+        assert desk.change(lambda t: steering.retry(t, "ada", run_id)) == ["s3"]
         desk.complete(desk.one())
         desk.complete(desk.one())
         assert desk.status(run_id) == "completed"
@@ -191,7 +191,7 @@ class TestFailure:
         run_id = desk.plan(desk.step("s1"))
         first = desk.one()
         desk.fail(first)
-        desk.change(lambda t: runs.retry(t, "ada", run_id))
+        desk.change(lambda t: steering.retry(t, "ada", run_id))
         again = desk.one()
         assert again.attempts == 1
         assert again.token > first.token
@@ -202,7 +202,7 @@ class TestFailure:
         desk.fail(desk.one())
         desk.reply(desk.one(queues=["planner"]), "There was no ink.")
 
-        desk.change(lambda t: runs.retry(t, "ada", run_id, "s1"))
+        desk.change(lambda t: steering.retry(t, "ada", run_id, "s1"))
         assert desk.claim(queues=["planner"]) == []
         desk.complete(desk.one())
         desk.reply(desk.one(queues=["planner"]), "Here it is.")
@@ -216,7 +216,7 @@ class TestFailure:
         desk.fail(desk.one(queues=["planner"]), "no words")
         assert desk.status(run_id) == "completed"
 
-        desk.change(lambda t: runs.retry(t, "ada", run_id))
+        desk.change(lambda t: steering.retry(t, "ada", run_id))
         desk.reply(desk.one(queues=["planner"]), "Here it is.")
         assert (desk.status(run_id), desk.run(run_id)["reply"]) == ("completed", "Here it is.")
         assert desk.calls() == []
@@ -225,7 +225,7 @@ class TestFailure:
     def test_planning_that_failed_can_be_tried_again(self, desk: Desk) -> None:
         run_id = desk.say()
         desk.fail(desk.one(queues=["planner"]))
-        desk.change(lambda t: runs.retry(t, "ada", run_id))
+        desk.change(lambda t: steering.retry(t, "ada", run_id))
         desk.save_plan(desk.one(queues=["planner"]), desk.step("s1"))
         desk.complete(desk.one())
         desk.reply(desk.one(queues=["planner"]), "A cat.")
@@ -234,17 +234,17 @@ class TestFailure:
     def test_what_goes_on_or_went_well_cannot_be_tried_again(self, desk: Desk) -> None:
         run_id = desk.plan(desk.step("s1"))
         with pytest.raises(WrongState, match="pending"):
-            desk.change(lambda t: runs.retry(t, "ada", run_id))
+            desk.change(lambda t: steering.retry(t, "ada", run_id))
         desk.complete(desk.one())
         with pytest.raises(WrongState, match="no failed step"):
-            desk.change(lambda t: runs.retry(t, "ada", run_id))
+            desk.change(lambda t: steering.retry(t, "ada", run_id))
         with pytest.raises(UnknownId, match="s7"):
-            desk.change(lambda t: runs.retry(t, "ada", run_id, "s7"))
+            desk.change(lambda t: steering.retry(t, "ada", run_id, "s7"))
 
 
 class TestCancel:
     def cancel(self, desk: Desk, run_id: str) -> str:
-        return desk.change(lambda t: runs.cancel(t, "ada", run_id))
+        return desk.change(lambda t: steering.cancel(t, "ada", run_id))
 
     def test_before_anybody_works_on_it_it_is_cancelled_at_once(self, desk: Desk) -> None:
         run_id = desk.plan(desk.step("s1"), desk.step("s2", "s1"))
@@ -279,7 +279,7 @@ class TestCancel:
         assert desk.status(run_id) == "cancelled"
 
     def stop(self, desk: Desk, run_id: str, step: str, owner: str = "ada") -> None:
-        desk.change(lambda t: runs.stop_step(t, owner, run_id, step))
+        desk.change(lambda t: steering.stop_step(t, owner, run_id, step))
 
     def test_one_step_is_stopped_and_the_rest_goes_on(self, desk: Desk) -> None:
         run_id = desk.plan(desk.step("s1"), desk.step("s2", "s1"), desk.step("s3", "s2"), desk.step("s4"))
@@ -309,8 +309,8 @@ class TestCancel:
         self.stop(desk, run_id, "s1")
         assert desk.status(run_id) == "completed"
         with pytest.raises(WrongState, match="no failed step"):
-            desk.change(lambda t: runs.retry(t, "ada", run_id))
-        desk.change(lambda t: runs.retry(t, "ada", run_id, "s1"))
+            desk.change(lambda t: steering.retry(t, "ada", run_id))
+        desk.change(lambda t: steering.retry(t, "ada", run_id, "s1"))
         with pytest.raises(LeaseLost):
             desk.complete(held)
         desk.complete(desk.one())
@@ -321,7 +321,7 @@ class TestCancel:
         run_id = desk.plan(desk.step("s1"), desk.step("s2", "s1"), desk.step("s3"))
         self.stop(desk, run_id, "s1")
         desk.fail(desk.one())
-        desk.change(lambda t: runs.retry(t, "ada", run_id))
+        desk.change(lambda t: steering.retry(t, "ada", run_id))
         assert desk.steps(run_id) == {"s1": "cancelled", "s2": "skipped", "s3": "queued"}
 
     def test_only_a_step_of_ones_own_run_that_goes_on_is_stopped(self, desk: Desk) -> None:
@@ -405,7 +405,7 @@ class TestCancel:
 
         def cancel(t: Transition) -> None:
             tries["cancel"] += 1
-            runs.cancel(t, "ada", run_id)
+            steering.cancel(t, "ada", run_id)
             cancelled.set()
             time.sleep(0.2)  # the claim wants the run now
 
@@ -422,13 +422,13 @@ class TestCancel:
 class TestOwners:
     def test_nobody_sees_or_touches_the_run_of_another(self, desk: Desk) -> None:
         run_id = desk.plan(desk.step("s1"), owner="ada")
-        for touch in (runs.cancel, runs.retry):
+        for touch in (steering.cancel, steering.retry):
             with pytest.raises(UnknownId, match=run_id):
                 desk.change(lambda t, touch=touch: touch(t, "bob", run_id))  # type: ignore[misc]
         with pytest.raises(UnknownId), desk.database.read() as connection:
             views.get(connection, "bob", run_id)
         with pytest.raises(UnknownId):
-            desk.change(lambda t: runs.approve(t, "bob", run_id, {}, ()))
+            desk.change(lambda t: steering.approve(t, "bob", run_id, {}, ()))
 
     def test_a_thread_of_another_takes_no_run(self, desk: Desk) -> None:
         thread_id = desk.change(lambda t: runs.new_thread(t, "ada"))

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from benchmarks.desk import GONE, Desk
-from store import assets, library, runs, steps, transition
+from store import assets, library, runs, steering, steps, transition
 from store.assets import NewAsset
 from store.completion import Ended, complete
 from store.database import Database
@@ -180,7 +180,7 @@ class TestFencing:
         stopped = desk.one(queues=["image"])
         while stopped.run_id != stopped_run:  # the lost one came again first
             stopped = desk.one(queues=["image"])
-        desk.change(lambda t: runs.cancel(t, "ada", stopped_run))
+        desk.change(lambda t: steering.cancel(t, "ada", stopped_run))
 
         now = time.time()
         standing = desk.database.transact(lambda c: steps.renew(c, [held, lost, stopped], now, 60.0))
@@ -251,7 +251,7 @@ class TestReaper:
     def test_a_worker_that_dies_while_its_run_is_cancelled_ends_the_cancelling(self, desk: Desk) -> None:
         run_id = desk.plan(desk.step("s1"))
         desk.one(lease_s=GONE)
-        desk.change(lambda t: runs.cancel(t, "ada", run_id))
+        desk.change(lambda t: steering.cancel(t, "ada", run_id))
         desk.reap()
         assert desk.status(run_id) == "cancelled"
 
@@ -369,7 +369,7 @@ def test_many_clients_workers_and_cancellers_at_once_lose_and_double_nothing(des
             run_id = desk.plan(desk.step("s1"), desk.step("s2", "s1"), desk.step("s3"), owner=f"o{number}")
             ids.append(run_id)
             if turn % 3 == 2:
-                desk.change(lambda t, id_=run_id: runs.cancel(t, f"o{number}", id_))  # type: ignore[misc]
+                desk.change(lambda t, id_=run_id: steering.cancel(t, f"o{number}", id_))  # type: ignore[misc]
 
     def worker(number: int) -> None:
         turn = 0

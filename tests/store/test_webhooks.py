@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import event, select, update
 
 from benchmarks.desk import Desk
-from store import batches, deliveries, runs, tables, webhooks
+from store import batches, deliveries, runs, steering, tables, webhooks
 from store.database import Database
 from store.deliveries import BACK_OFF_S, EVENTS, LEASE_S, Taken
 from store.runs import UnknownId, WrongState
@@ -54,7 +54,7 @@ def test_every_way_in_which_a_run_ends_is_told_and_a_wait_for_approval(desk: Des
     well, badly, dropped = (desk.plan(desk.step("s1")) for _ in range(3))
     desk.complete(desk.one())
     desk.fail(desk.one())
-    desk.change(lambda t: runs.cancel(t, "ada", dropped))
+    desk.change(lambda t: steering.cancel(t, "ada", dropped))
     waits = desk.plan(desk.step("s1"), needs_approval=True)
 
     assert told(desk, webhook) == [
@@ -112,7 +112,7 @@ def test_a_run_that_was_tried_again_and_ends_again_is_a_new_message(desk: Desk) 
     (first,) = log(desk, webhook)
     taken = take_one(desk)
     desk.database.transact(lambda c: deliveries.delivered(c, taken, 200, NOW))
-    desk.change(lambda t: runs.retry(t, "ada", run))
+    desk.change(lambda t: steering.retry(t, "ada", run))
     desk.fail(desk.one())
 
     (second,) = log(desk, webhook)
@@ -193,7 +193,7 @@ def test_one_that_hangs_does_not_hold_up_the_others(desk: Desk) -> None:
     for _ in range(5):
         desk.plan()
     dropped = desk.plan(desk.step("s1"))
-    desk.change(lambda t: runs.cancel(t, "ada", dropped))
+    desk.change(lambda t: steering.cancel(t, "ada", dropped))
     first = deliveries.take(desk.database, 2, each=2)
     assert [one.webhook_id for one in first] == [slow, slow]
     assert [one.webhook_id for one in deliveries.take(desk.database, 6, but=[slow], each=2)] == [quick]

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy import update
 
 from benchmarks.desk import Desk
-from store import runs, tables, webhooks
+from store import runs, steering, tables, webhooks
 from store.database import Database
 from store.deliveries import EVENTS
 from tools.addresses import Origin
@@ -336,7 +336,7 @@ def test_two_workers_send_each_thing_once(post: Post) -> None:
 def test_what_it_was_about_is_gone(post: Post) -> None:
     thread = post.desk.change(lambda t: runs.new_thread(t, "ada"))
     run = post.desk.say(thread_id=thread)
-    post.desk.change(lambda t: runs.cancel(t, "ada", run))
+    post.desk.change(lambda t: steering.cancel(t, "ada", run))
     post.desk.database.transact(lambda c: c.execute(tables.runs.delete()))
     post.turn()
     assert post.receiver.got == []

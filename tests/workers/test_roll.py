@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.desk import Desk
-from store import presence
+from store import presence, steering
 from store.presence import Worker
 from tests.workers.conftest import Shop
 from workers import roll
@@ -105,10 +105,9 @@ def test_a_step_that_sends_is_not_given_back(shop: Shop, desk: Desk) -> None:
 
 
 def test_a_cancelled_step_is_not_given_back(shop: Shop, desk: Desk) -> None:
-    from store import runs
 
     run_id = desk.plan(desk.step("s1"))
     claim = desk.one("w1")
-    desk.change(lambda t: runs.cancel(t, "ada", run_id))
+    desk.change(lambda t: steering.cancel(t, "ada", run_id))
     give_back(shop.bench, claim)
     assert desk.status(run_id) == "cancelled"

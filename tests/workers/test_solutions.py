@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from store import runs, solutions, steps, views
+from store import runs, solutions, steering, steps, views
 from store.runs import NewRun
 from tools.base import Cancelled, InvalidInput
 from tools.solutions.base import (
@@ -213,7 +213,7 @@ def test_what_sends_is_not_sent_again_after_the_worker_died(shop: Shop, acme: Gi
     assert "when the worker died" in view(shop, run)["steps"][0]["error"]["message"]
     assert client.asked == []
 
-    bench.change(lambda t: runs.retry(t, "ada", run))  # a person looked, and says so
+    bench.change(lambda t: steering.retry(t, "ada", run))  # a person looked, and says so
     shop.work()
     assert view(shop, run)["status"] == "completed"
     assert len(client.asked) == 1
@@ -282,7 +282,7 @@ def test_what_sends_is_sent_once_wherever_the_worker_was_lost(
 
     if at != "before the call":
         client.answers["reserve"] = text("Done.")
-        bench.change(lambda t: runs.retry(t, "ada", run))  # a person looked, and wants it again
+        bench.change(lambda t: steering.retry(t, "ada", run))  # a person looked, and wants it again
         shop.work()
         assert view(shop, run)["status"] == "completed"
         assert len(client.asked) == 2
@@ -340,7 +340,7 @@ def test_a_cancelled_run_lets_go_of_a_slow_solution(shop: Shop, acme: Given) -> 
     worker.start()
     while not client.asked:
         time.sleep(0.01)
-    shop.bench.change(lambda t: runs.cancel(t, "ada", run))
+    shop.bench.change(lambda t: steering.cancel(t, "ada", run))
     begun = time.monotonic()
     while worker.is_alive() and time.monotonic() - begun < 10:
         shop.bench.leases.beat()

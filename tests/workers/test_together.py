@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from models.embedding import HashEncoder
-from store import runs, solutions, steps, tables, views
+from store import runs, solutions, steering, steps, tables, views
 from store.blobs import Blobs
 from store.database import Database
 from store.index import ExactIndex
@@ -120,7 +120,7 @@ def test_many_workers_do_each_step_once_and_tell_it_in_order(
     for thread in threads:
         thread.start()
     for owner, run_id in dropped:
-        benches[0].change(lambda t, owner=owner, run_id=run_id: runs.cancel(t, owner, run_id))
+        benches[0].change(lambda t, owner=owner, run_id=run_id: steering.cancel(t, owner, run_id))
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and not all(_run(database, *one)["status"] in ENDED for one in ordered):
         time.sleep(0.05)

@@ -19,7 +19,7 @@ from PIL import Image
 from benchmarks.desk import Desk
 from models import registry
 from models.embedding import HashEncoder
-from store import assets, library, runs, steps, versions
+from store import assets, library, runs, steering, steps, versions
 from store.assets import NewAsset
 from store.ids import new_id
 from store.library import Filter
@@ -229,7 +229,7 @@ def test_a_cancelled_training_stops_within_a_second_and_leaves_nothing(
     thread = threading.Thread(target=work, args=(studio.bench,))
     thread.start()
     until(lambda: checkpoints(studio))
-    desk.change(lambda t: runs.cancel(t, "ada", run_id))
+    desk.change(lambda t: steering.cancel(t, "ada", run_id))
     began = time.monotonic()
     studio.bench.leases.beat()
     thread.join(5)
@@ -251,7 +251,7 @@ def test_a_training_that_is_cancelled_while_nobody_holds_it_leaves_nothing(studi
     training.forget_ended(bench)
     assert len(checkpoints(studio)) == 1  # it goes on from there
 
-    bench.change(lambda t: runs.cancel(t, "ada", run))
+    bench.change(lambda t: steering.cancel(t, "ada", run))
     training.forget_ended(bench)
     assert checkpoints(studio) == []
     assert blobs(tmp_path) == before
@@ -264,7 +264,7 @@ def test_a_child_that_fails_says_why(studio: Shop, desk: Desk, child: Callable[[
     assert desk.status(run_id) == "failed"
     assert "ended with code 1: out of ink" in desk.run(run_id)["error"]["message"]
     child("well")
-    desk.change(lambda t: runs.retry(t, "ada", run_id))
+    desk.change(lambda t: steering.retry(t, "ada", run_id))
     studio.work()
     assert desk.status(run_id) == "completed"
 

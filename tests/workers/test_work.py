@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.desk import Desk
-from store import assets, library, runs, steps, views
+from store import assets, library, runs, steering, steps, views
 from store.library import Filter
 from tools.base import Found, InvalidInput, Job, Made, ToolFailed, TryLater
 from workers import workshop
@@ -237,7 +237,7 @@ class TestLostAndCancelled:
     def test_a_tool_meets_the_cancelling_at_its_next_word(self, shop: Shop, desk: Desk) -> None:
         def talkative(jobs: Sequence[Job]) -> list[Any]:
             jobs[0].workshop.progress(0.1)
-            desk.change(lambda t: runs.cancel(t, "ada", run_id))
+            desk.change(lambda t: steering.cancel(t, "ada", run_id))
             shop.bench.leases.beat()
             jobs[0].workshop.progress(0.2)
             raise AssertionError("it went on")
@@ -253,7 +253,7 @@ class TestLostAndCancelled:
     ) -> None:
         def talkative(jobs: Sequence[Job]) -> list[Any]:
             if jobs[0].args.what == "cat":
-                desk.change(lambda t: runs.stop_step(t, "ada", run_id, "s1"))
+                desk.change(lambda t: steering.stop_step(t, "ada", run_id, "s1"))
                 shop.bench.leases.beat()
                 jobs[0].workshop.progress(0.2)
                 raise AssertionError("it went on")

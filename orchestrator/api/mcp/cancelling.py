@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from orchestrator.api.context import Context
 from orchestrator.api.mcp.turn import Turn
-from store import keys, runs, tables
+from store import keys, steering, tables
 
 
 def of_call(context: Context, turn: Turn, params: Any) -> None:
@@ -34,4 +34,4 @@ def of_run(context: Context, owner: str, run_id: str) -> None:
     Raises:
         UnknownId: there is no such run of this owner.
     """
-    context.commit(lambda t: runs.cancel(t, owner, run_id))
+    context.commit(lambda t: steering.cancel(t, owner, run_id))

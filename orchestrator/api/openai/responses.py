@@ -20,7 +20,7 @@ from orchestrator.api.openai.response_shapes import ResponseRequest, ResponseSha
 from orchestrator.api.openai.telling import End, Library, Sign, Telling, Waits
 from orchestrator.api.openai.writing import Writing
 from orchestrator.errors import Invalid, NotFound, described
-from store import conversations, events, runs
+from store import conversations, events, steering
 
 router = APIRouter(prefix="/v1/responses", tags=["openai"], route_class=KnownFirst)
 STREAMS: dict[int | str, dict[str, Any]] = {200: STREAM}
@@ -138,7 +138,7 @@ def get_response(
 def cancel(response_id: str, request: Request, here: Here, owner: Owner) -> ResponseShape:
     """Stop a response; one that has ended stays as it is."""
     run_id = _run_id(response_id)
-    here.commit(lambda t: runs.cancel(t, owner, run_id))
+    here.commit(lambda t: steering.cancel(t, owner, run_id))
     return _view(here, owner, run_id, str(request.base_url), None)
 
 

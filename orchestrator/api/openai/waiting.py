@@ -18,7 +18,7 @@ from orchestrator.api.context import Context
 from orchestrator.api.openai.telling import End, Piece, Telling
 from orchestrator.api.streams import Followed
 from orchestrator.errors import Conflict, Invalid, NotAnswered, RunFailed, StudioError
-from store import runs
+from store import steering
 
 T = TypeVar("T")
 LOOK_S = 1.0  # between two looks whether the client is still there
@@ -65,7 +65,7 @@ async def _watch(request: Request, scope: CancelScope) -> None:
 
 async def cancel(here: Context, owner: str, run_id: str) -> None:
     """Stop a run; one that has ended stays as it is."""
-    await to_thread.run_sync(here.commit, lambda t: runs.cancel(t, owner, run_id))
+    await to_thread.run_sync(here.commit, lambda t: steering.cancel(t, owner, run_id))
 
 
 class Told(Followed):
