@@ -243,7 +243,7 @@ def test_a_pattern_that_never_ends_costs_nothing(schema: dict[str, Any]) -> None
     began = time.monotonic()
     with contextlib.suppress(ValidationError):
         model.model_validate({"it": "a" * 5_000 + "b"})
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 1
 
 
 def test_a_pattern_that_only_python_knows_is_left_to_the_solution() -> None:

@@ -150,7 +150,7 @@ def test_whoever_cancels_is_let_go_at_once_and_the_server_is_told(good: McpClien
     told, began = tmp_path / "told", time.monotonic()
     with pytest.raises(Stop):
         good.call("slow", {"seconds": 10, "told": str(told)}, on_progress=stop, timeout_s=20)
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 2
     deadline = time.monotonic() + 2
     while not told.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -232,7 +232,7 @@ def test_it_never_answers(start: Start) -> None:
     began, ticks = time.monotonic(), []
     with pytest.raises(SolutionAway, match=r"did not answer within 0\.5 s"):
         client.call("find", {}, on_progress=lambda _: ticks.append(time.monotonic()), timeout_s=0.5)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 1
     assert len(ticks) >= 3
     assert dies(process)
 

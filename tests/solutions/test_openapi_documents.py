@@ -216,10 +216,10 @@ def bombs(levels: int = 40) -> bytes:
     ],
 )
 def test_what_is_no_document(tmp_path: Path, content: bytes, fault: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()  # what it costs, whoever else uses the machine
     with pytest.raises(SolutionFault, match=fault):
         client_of(tmp_path, content).offered()
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 1
 
 
 def test_a_document_of_fifty_megabytes_is_not_taken_in(tmp_path: Path) -> None:

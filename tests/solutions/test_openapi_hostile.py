@@ -125,7 +125,7 @@ def test_a_service_that_takes_for_ever_is_away_in_time(tmp_path: Path, kind: str
         began = time.monotonic()
         with pytest.raises(SolutionAway, match=r"it took longer than 0\.5 s"):
             call(client, timeout_s=0.5)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 1
 
 
 def test_a_cancelled_call_ends_in_a_moment(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_a_cancelled_call_ends_in_a_moment(tmp_path: Path) -> None:
         began = time.monotonic()
         with pytest.raises(Stop):
             client.call("find", {}, on_progress=stop, timeout_s=5)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 0.8
     assert set(told) == {0.0}
 
 

@@ -45,7 +45,7 @@ def test_a_server_that_takes_for_ever_ends_in_time(kind: str) -> None:
         servers.append(server)
         with pytest.raises(TimedOut, match=r"longer than 0\.5 s"):
             fetch(server, timeout_s=0.5)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 1
 
 
 def test_a_server_that_does_not_read_ends_in_time() -> None:
@@ -71,7 +71,7 @@ def test_a_resolver_that_never_answers_ends_in_time() -> None:
         Fetcher(resolve=lambda host, port: time.sleep(2) or []).fetch(
             "GET", "http://slow.test/", max_bytes=1, timeout_s=0.3
         )
-    assert time.monotonic() - began < 1.8
+    assert time.monotonic() - began < 1
 
 
 class Stop(Exception):
@@ -80,6 +80,14 @@ class Stop(Exception):
 
 @pytest.mark.parametrize("kind", ["nothing", "headers", "body", "interim"])
 def test_the_caller_is_asked_all_along_and_can_end_it(kind: str) -> None:
+    """The best of three: a fault is there each time, a busy machine is not."""
+    looked = [_asked(kind) for _ in range(3)]
+    assert min(after_stop for _, after_stop in looked) < 0.1
+    assert min(longest for longest, _ in looked) < 0.2
+
+
+def _asked(kind: str) -> tuple[float, float]:
+    """Give the longest time between two questions, and how long the fetch went on after it was to end."""
     servers: list[RawServer] = []
     times: list[float] = [time.monotonic()]
 
@@ -92,9 +100,8 @@ def test_the_caller_is_asked_all_along_and_can_end_it(kind: str) -> None:
         servers.append(server)
         with pytest.raises(Stop):
             fetch(server, on_wait=on_wait)
-        assert time.monotonic() - times[-1] < 1
-    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert max(gaps) < 1
+        after_stop = time.monotonic() - times[-1]
+    return max(later - earlier for earlier, later in itertools.pairwise(times)), after_stop
 
 
 def test_the_caller_is_asked_while_the_name_is_looked_up() -> None:
@@ -107,7 +114,7 @@ def test_the_caller_is_asked_while_the_name_is_looked_up() -> None:
         Fetcher(resolve=lambda host, port: time.sleep(2) or []).fetch(
             "GET", "http://slow.test/", max_bytes=1, timeout_s=5, on_wait=on_wait
         )
-    assert time.monotonic() - began < 1.8
+    assert time.monotonic() - began < 0.6
 
 
 def peak_of(server: RawServer, **given: Any) -> int:

@@ -233,7 +233,7 @@ def test_a_cancelled_training_stops_within_a_second_and_leaves_nothing(
     began = time.monotonic()
     studio.bench.leases.beat()
     thread.join(5)
-    assert time.monotonic() - began < 3  # most of it is the child, which ends
+    assert time.monotonic() - began < 1
     assert desk.status(run_id) == "cancelled"
     assert newest(studio) is None
     assert checkpoints(studio) == []
